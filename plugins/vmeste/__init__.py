@@ -1,0 +1,1 @@
+"""Vmeste: the evidence pipeline of a mentoring programme."""
