@@ -1,0 +1,285 @@
+"""The command line ``vmeste``: the same steps as the DAGs, in one process, and a look at what is there."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from vmeste.settings import Settings, SettingsError, get_settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
+forms_app = typer.Typer(no_args_is_help=True, help="The instruments: check them, build them for a form server.")
+quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were refused, why, and what to do about them.")
+app.add_typer(forms_app, name="forms")
+app.add_typer(quarantine_app, name="quarantine")
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def main() -> None:
+    """Run the command line: an error that we know is one clear message, not a traceback."""
+    try:
+        app()
+    except _known_errors() as error:
+        errors.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False, soft_wrap=True)
+        raise SystemExit(1) from None
+
+
+def _known_errors() -> tuple[type[Exception], ...]:
+    import psycopg
+
+    from vmeste.forms import FormError
+    from vmeste.landing import LandingError
+    from vmeste.quality.marts import MartsRejected
+    from vmeste.quality.suites import SuiteError
+    from vmeste.sources.base import SourceError
+    from vmeste.warehouse.embedded import EmbeddedServerError
+    from vmeste.warehouse.migrate import MigrationError
+    from vmeste.warehouse.raw_tables import RawTableError
+    from vmeste.warehouse.transform import TransformError
+
+    return (
+        SettingsError,
+        FormError,
+        SourceError,
+        LandingError,
+        SuiteError,
+        MartsRejected,
+        EmbeddedServerError,
+        MigrationError,
+        RawTableError,
+        TransformError,
+        psycopg.Error,
+    )
+
+
+@contextmanager
+def _step(title: str) -> Iterator[None]:
+    started = time.monotonic()
+    yield
+    console.print(f"[green]✓[/] {title} [dim]{time.monotonic() - started:.1f} s[/]", highlight=False)
+
+
+@app.callback()
+def _options(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what each step logs.")] = False) -> None:
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
+
+@app.command()
+def migrate() -> None:
+    """Start the embedded PostgreSQL if it is used, bring schemas, roles and raw tables up to date."""
+    from vmeste.warehouse.migrate import migrate as bring_up_to_date
+
+    with _step("warehouse and vault are up to date"):
+        applied = bring_up_to_date(get_settings())
+    for name in applied:
+        console.print(f"  applied {name}", highlight=False)
+
+
+@app.command()
+def ingest() -> None:
+    """Read every source once: extract, validate, load."""
+    settings = get_settings()
+    _migrate(settings)
+    if not _ingest(settings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def transform(
+    as_of: Annotated[str, typer.Option(help="Count only what had arrived at this moment (ISO 8601 with zone).")] = "",
+) -> None:
+    """Build and test the marts, then hold them to their expectations."""
+    settings = get_settings()
+    _migrate(settings)
+    _transform(settings, as_of)
+
+
+@app.command()
+def run() -> None:
+    """Ingest and transform: the whole way to the marts without a scheduler, for debugging and for tests."""
+    settings = get_settings()
+    _migrate(settings)
+    is_whole = _ingest(settings)
+    _transform(settings, "")
+    if not is_whole:
+        errors.print("[bold yellow]Something above was refused or failed; everything else is done.[/]")
+        raise typer.Exit(1)
+
+
+def _migrate(settings: Settings) -> None:
+    from vmeste.warehouse.migrate import migrate as bring_up_to_date
+
+    with _step("warehouse and vault are up to date"):
+        bring_up_to_date(settings)
+
+
+def _ingest(settings: Settings) -> bool:
+    """Read every source; a form that fails does not keep the others from their turn."""
+    from datetime import UTC, datetime
+
+    from vmeste import ingest as steps
+
+    run_id = f"cli {datetime.now(UTC).isoformat()}"
+    is_whole = True
+    for stage, items in steps.plan(settings).items():
+        for item in items:
+            title = f"{stage}: {item['source']}, {item['form_id']}"
+            started = time.monotonic()
+            try:
+                batch = steps.extract(settings, item["source"], item["form_id"], run_id)
+                counts = steps.load(settings, batch) if batch else None
+            except Exception as error:
+                logging.getLogger(__name__).debug("%s failed", title, exc_info=True)
+                errors.print(f"[bold red]✗ {title}[/]: {error}", highlight=False, soft_wrap=True)
+                is_whole = False
+                continue
+            console.print(f"[green]✓[/] {title}: {_said(counts)} [dim]{time.monotonic() - started:.1f} s[/]", highlight=False)
+            if counts and counts["error"]:
+                errors.print(f"[bold yellow]  refused[/] {counts['error']}", highlight=False, soft_wrap=True)
+                is_whole = False
+    return is_whole
+
+
+def _said(counts: dict[str, Any] | None) -> str:
+    if counts is None:
+        return "nothing new"
+    said = (
+        f"{counts['server_count']} = {counts['accepted']} accepted + {counts['quarantined']} quarantined + "
+        f"{counts['voided']} voided + {counts['unchanged']} unchanged"
+    )
+    return said + (f", {counts['released']} released from quarantine" if counts["released"] else "")
+
+
+def _transform(settings: Settings, as_of: str) -> None:
+    from datetime import datetime
+
+    from vmeste.warehouse import checks
+    from vmeste.warehouse import transform as dbt
+
+    with _step("marts are built and tested"):
+        dbt.build(settings, as_of=datetime.fromisoformat(as_of) if as_of else None)
+    with _step("marts meet their expectations"):
+        checks.validate_marts(settings)
+
+
+@app.command()
+def sql(statement: Annotated[str, typer.Argument(help="What to ask the warehouse, e.g. \"select * from marts.dim_pair\".")]) -> None:
+    """Ask the warehouse and print the rows."""
+    import psycopg
+
+    from vmeste.warehouse import embedded
+    from vmeste.warehouse.connect import warehouse_url
+
+    settings = get_settings()
+    embedded.start(settings)
+    with psycopg.connect(warehouse_url(settings)) as connection:
+        cursor = connection.execute(statement.encode())
+        if cursor.description is None:
+            console.print(cursor.statusmessage)
+            return
+        table = Table(*[column.name for column in cursor.description])
+        for row in cursor:
+            table.add_row(*["" if value is None else str(value) for value in row])
+        console.print(table)
+
+
+@app.command()
+def url(database: Annotated[str, typer.Argument(help="warehouse or vault")]) -> None:
+    """Print a database's address for other tools (it holds a password)."""
+    from vmeste.warehouse import embedded
+    from vmeste.warehouse.connect import vault_url, warehouse_url
+
+    if database not in {"warehouse", "vault"}:
+        raise typer.BadParameter("there is a warehouse and a vault")
+    settings = get_settings()
+    embedded.start(settings)
+    typer.echo(warehouse_url(settings) if database == "warehouse" else vault_url(settings))
+
+
+@app.command()
+def stop() -> None:
+    """Stop the embedded PostgreSQL."""
+    from vmeste.warehouse import embedded
+
+    embedded.stop(get_settings())
+
+
+@forms_app.command("check")
+def forms_check() -> None:
+    """Refuse forms that a server, a check or a reader would stumble over."""
+    from vmeste.forms.check import check
+
+    problems = check(get_settings().root / "forms")
+    for problem in problems:
+        errors.print(str(problem), highlight=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+    console.print("[green]✓[/] all forms are sound")
+
+
+@forms_app.command("build")
+def forms_build(out: Annotated[Path, typer.Option(help="Where the files go.")] = Path("build/forms")) -> None:
+    """Write the .xlsx and XForm XML that a form server takes."""
+    from vmeste.forms.build import build
+
+    for path in build(get_settings().root / "forms", out):
+        console.print(str(path), highlight=False)
+
+
+@quarantine_app.command("list")
+def quarantine_list(
+    every: Annotated[bool, typer.Option("--all", help="Also those that have been resolved.")] = False,
+) -> None:
+    """Show refused rows: where each came from, which rules it broke, what to do."""
+    from vmeste.warehouse import embedded
+    from vmeste.warehouse.connect import connect
+
+    settings = get_settings()
+    embedded.start(settings)
+    table = Table("form", "where", "submission", "rules", "what to do", "state", "first seen")
+    with connect(settings, "vmeste_loader") as connection:
+        rows = connection.execute(
+            "select form_id, coalesce(origin, source), submission_id, array_to_string(rules, ', '), remedy_ru, state, "
+            "first_seen_at::date::text from quarantine.rows where state = 'open' or %s order by form_id, quarantine_id",
+            (every,),
+        ).fetchall()
+    for row in rows:
+        table.add_row(*[str(value) for value in row])
+    console.print(table if rows else "nothing is in quarantine")
+
+
+@quarantine_app.command("waive")
+def quarantine_waive(
+    submission: Annotated[str, typer.Argument(help="The submission's id, as `quarantine list` shows it.")],
+    by: Annotated[str, typer.Option(help="Who decided so.")],
+) -> None:
+    """Close a refused row for good: it will be neither accepted nor tried again."""
+    from vmeste.warehouse import embedded
+    from vmeste.warehouse.connect import connect
+
+    settings = get_settings()
+    embedded.start(settings)
+    with connect(settings, "vmeste_loader") as connection:
+        waived = connection.execute(
+            "update quarantine.rows set state = 'waived', resolved_at = now(), resolved_by = %s "
+            "where submission_id = %s and state = 'open'",
+            (by, submission),
+        ).rowcount
+    if not waived:
+        errors.print(f"no open row of submission {submission}: see `vmeste quarantine list`")
+        raise typer.Exit(1)
+    console.print(f"waived {waived}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,142 @@
+"""The two steps of a sync, as the DAG and the command line call them: extract to landing, validate and load."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from vmeste import landing
+from vmeste.forms import Form, load_forms
+from vmeste.forms.columns import answer_columns
+from vmeste.privacy import vault
+from vmeste.settings import Settings
+from vmeste.sources import load_sources, open_source
+from vmeste.sources.base import Submission
+from vmeste.warehouse.connect import connect, vault_url
+from vmeste.warehouse.load import SyncResult
+from vmeste.warehouse.load import load as load_batch
+
+logger = logging.getLogger(__name__)
+
+
+def forms(settings: Settings) -> dict[str, Form]:
+    """Return the forms of this repository."""
+    return load_forms(settings.root / "forms")
+
+
+def plan(settings: Settings) -> dict[str, list[dict[str, str]]]:
+    """Return stage → (source, form) to be read, in the order in which they depend on one another."""
+    config = load_sources(settings.sources)
+    return {
+        stage: [
+            {"source": source.name, "form_id": form_id}
+            for source in config.sources
+            for form_id in form_ids
+            if form_id in source.forms
+        ]
+        for stage, form_ids in config.stages.items()
+    }
+
+
+def extract(settings: Settings, source: str, form_id: str, run_id: str) -> str | None:
+    """Read what is new, put identifying answers into the vault, land the rest; return the batch's address.
+
+    Returns ``None`` when the source has nothing new and no quarantined row waits for another try.
+
+    Raises:
+        SourceError: the source cannot be read; names the source, the form and the way out.
+    """
+    started_at = datetime.now(UTC)
+    form = forms(settings)[form_id]
+    config = load_sources(settings.sources)
+    origin = open_source(next(entry for entry in config.sources if entry.name == source))
+    with connect(settings, "vmeste_loader") as warehouse:
+        found = warehouse.execute(
+            "select cursor from ops.cursors where source = %s and form_id = %s", (source, form_id)
+        ).fetchone()
+        cursor: Any = found[0] if found else None
+        waiting = warehouse.execute(
+            "select exists (select from quarantine.rows where state = 'open' and source = %s and form_id = %s)",
+            (source, form_id),
+        ).fetchone()
+    has_news = cursor is None or origin.has_news(form, cursor)
+    if not has_news and waiting == (False,):
+        logger.info("%s, %s: nothing new", source, form_id)
+        return None
+
+    server_count, rows, cursor_to = 0, [], cursor
+    notes: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    if has_news:
+        extraction = origin.extract(form, cursor)
+        submissions = list(extraction.submissions)
+        with psycopg.connect(vault_url(settings)) as connection:
+            opened = vault.split(connection, form, submissions)
+        rows = [_landed(submission) for submission in opened]
+        server_count, cursor_to, notes = extraction.server_count, extraction.cursor, extraction.notes
+        refusals = tuple(f"{refusal.name}: {refusal.reason}" for refusal in extraction.refusals)
+        for note in notes:
+            logger.info("%s, %s: %s", source, form_id, note)
+        for refusal in refusals:
+            logger.error("%s, %s: refused %s", source, form_id, refusal)
+    header = landing.BatchHeader(
+        landing.batch_id(source, form_id, run_id, rows),
+        run_id,
+        source,
+        form_id,
+        form.version,
+        started_at.isoformat(),
+        datetime.now(UTC).isoformat(),
+        server_count,
+        cursor,
+        cursor_to or {},
+        notes,
+        refusals,
+    )
+    return landing.write(settings.landing_url, header, list(answer_columns(form)), rows)
+
+
+def load(settings: Settings, batch: str) -> dict[str, Any]:
+    """Validate and load a landed batch; return its counts (``SyncResult`` as a dictionary)."""
+    header, _ = landing.read(batch)
+    result = load_batch(settings, forms(settings)[header.form_id], batch)
+    logger.info("%s", describe(result))
+    return asdict(result) | {"has_changed_rows": result.has_changed_rows}
+
+
+def describe(result: SyncResult) -> str:
+    """Return one line about a sync for logs and terminals."""
+    return (
+        f"{result.source}, {result.form_id}: server {result.server_count} = accepted {result.accepted} + quarantined "
+        f"{result.quarantined} + voided {result.voided} + unchanged {result.unchanged}"
+        + (f"; released from quarantine {result.released}" if result.released else "")
+        + (f"; REFUSED {result.error}" if result.error else "")
+    )
+
+
+def _landed(submission: Submission) -> dict[str, str | None]:
+    """Return a submission as a landed row: answers and system columns as text."""
+    answers = {name: _storable(answer) for name, answer in submission.answers.items()}
+    updated_at = submission.updated_at
+    operation = "delete" if submission.is_deleted else "void" if submission.review_state == "rejected" else "upsert"
+    return {
+        **answers,
+        "_submission_id": submission.submission_id,
+        "_form_version": submission.form_version,
+        "_submitted_at": submission.submitted_at.astimezone(UTC).isoformat(),
+        "_updated_at": updated_at.astimezone(UTC).isoformat() if updated_at else None,
+        "_review_state": submission.review_state,
+        "_operation": operation,
+        "_content_hash": landing.content_hash(answers),
+        "_extra": _storable(json.dumps(dict(submission.extra), ensure_ascii=False)) if submission.extra else None,
+    }
+
+
+def _storable(text: str | None) -> str | None:
+    """PostgreSQL has no NUL character in text; a replacement character shows that there was one."""
+    return text.replace("\x00", "\ufffd").replace("\\u0000", "\\ufffd") if text else text

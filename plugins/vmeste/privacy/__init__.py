@@ -1,0 +1,1 @@
+"""What identifies a person, and how the warehouse is kept from knowing it."""

@@ -1,0 +1,95 @@
+"""The vault: codes become random keys, identifying answers stay behind, before anything is written elsewhere.
+
+The keys are drawn at random. A hash of a code, a name or a birth date could be guessed by trying them all.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+
+from vmeste.forms import Form
+from vmeste.forms.columns import key_column
+from vmeste.sources.base import Submission
+
+VaultConnection = psycopg.Connection[tuple[Any, ...]]
+
+
+def exchange_codes(vault: VaultConnection, kind: str, codes: Sequence[str]) -> dict[str, str]:
+    """Return the key of each code, drawing one for a code that was never seen.
+
+    A mistyped code gets a key too: that it belongs to no registered pair is found, and said, by validation.
+    """
+    wanted = sorted(set(codes))
+    vault.execute(
+        "insert into vault.keys (kind, code) select %s, unnest(%s::text[]) on conflict do nothing", (kind, wanted)
+    )
+    rows = vault.execute("select code, key from vault.keys where kind = %s and code = any(%s)", (kind, wanted))
+    return dict(rows.fetchall())
+
+
+def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission]) -> list[Submission]:
+    """Put vault answers into the vault and return the submissions without them, codes exchanged for keys.
+
+    The caller commits the vault before it lands what is returned: a crash in between repeats both.
+    """
+    code_questions = {question.name: question.key for question in form.questions if question.key}
+    identifying = {question.name for question in form.vault_questions} - set(code_questions)
+    keys: dict[tuple[str, str], str] = {}
+    for kind in set(code_questions.values()):
+        assert kind is not None
+        codes = {
+            _clean(submission.answers[name])
+            for submission in submissions
+            for name, of_kind in code_questions.items()
+            if of_kind == kind and submission.answers.get(name)
+        }
+        keys |= {(kind, code): key for code, key in exchange_codes(vault, kind, sorted(codes)).items()}
+
+    opened: list[Submission] = []
+    vaulted: list[tuple[Any, ...]] = []
+    for submission in submissions:
+        answers: dict[str, str | None] = {}
+        secret: dict[str, str] = {}
+        own_keys: list[str] = []
+        for name, answer in submission.answers.items():
+            if name in code_questions:
+                kind = code_questions[name]
+                key = keys[(str(kind), _clean(answer))] if answer else None
+                answers[key_column(name)] = key
+                if key:
+                    own_keys.append(key)
+            elif name in identifying:
+                if answer is not None:
+                    secret[name] = answer
+            else:
+                answers[name] = answer
+        extra = dict(submission.extra)
+        if identifying:
+            # an unknown column beside names may hold a name: nobody has classified it
+            for name in [name for name in extra if not name.startswith("_")]:
+                secret[f"_extra.{name}"] = json.dumps(extra.pop(name), ensure_ascii=False)
+        arrived_at = submission.updated_at or submission.submitted_at
+        vaulted += [
+            (submission.source, submission.form_id, submission.submission_id, name, answer, arrived_at, own_keys)
+            for name, answer in secret.items()
+        ]
+        opened.append(replace(submission, answers=answers, extra=extra))
+    if vaulted:
+        with vault.cursor() as cursor:
+            cursor.executemany(
+                "insert into vault.answers (source, form_id, submission_id, question, answer, arrived_at, keys) "
+                "values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+                vaulted,
+            )
+    return opened
+
+
+def _clean(code: str | None) -> str:
+    """Return a code as it is compared: no outer blanks, one form of each letter."""
+    return unicodedata.normalize("NFC", (code or "").strip())

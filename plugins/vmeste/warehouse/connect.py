@@ -1,0 +1,34 @@
+"""Connections: one address for each database, one role for each kind of work."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+import psycopg
+
+from vmeste.settings import Settings
+from vmeste.warehouse import embedded
+
+Role = Literal["vmeste_loader", "vmeste_transformer", "vmeste_bi"]
+
+
+def warehouse_url(settings: Settings, role: Role | None = None) -> str:
+    """Return the warehouse's address; with a role, every session on it acts as that role."""
+    address = settings.warehouse_url or embedded.url(settings, embedded.WAREHOUSE)
+    if role is None:
+        return address
+    parts = urlsplit(address)
+    query = dict(parse_qsl(parts.query))
+    query["options"] = f"{query.get('options', '')} -c role={role}".strip()
+    return urlunsplit(parts._replace(query=urlencode(query, quote_via=quote, safe="/")))
+
+
+def vault_url(settings: Settings) -> str:
+    """Return the vault's address."""
+    return settings.vault_url or embedded.url(settings, embedded.VAULT)
+
+
+def connect(settings: Settings, role: Role | None = None) -> psycopg.Connection[tuple[Any, ...]]:
+    """Open the warehouse as a role."""
+    return psycopg.connect(warehouse_url(settings, role))

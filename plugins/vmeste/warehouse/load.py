@@ -1,0 +1,473 @@
+"""Load a landed batch: versions, quarantine, proof and cursor commit together or not at all.
+
+Data goes in through ADBC (Arrow straight into COPY). A process that is killed leaves nothing behind; the same batch
+again changes nothing; the same submission version again is counted as unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from vmeste import landing
+from vmeste.forms import Form
+from vmeste.forms.columns import answer_columns
+from vmeste.quality.suites import Suite, suite_for
+from vmeste.quality.typing import typed
+from vmeste.quality.validate import Verdict, validate
+from vmeste.settings import Settings
+from vmeste.warehouse.connect import warehouse_url
+from vmeste.warehouse.raw_tables import PIPELINE_COLUMNS, POSTGRES_TYPES
+from vmeste.warehouse.references import enrich
+
+logger = logging.getLogger(__name__)
+
+COUNTS = ("server_count", "received", "accepted", "quarantined", "voided", "unchanged", "released")
+
+
+class BatchBlocked(Exception):
+    """A critical rule failed: nothing of the batch was loaded."""
+
+
+class SyncIncomplete(Exception):
+    """Not all that the server counts arrived: nothing of the batch was loaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class SyncResult:
+    """What became of a batch; ``server_count = accepted + quarantined + voided + unchanged``."""
+
+    batch_id: str
+    source: str
+    form_id: str
+    state: str
+    server_count: int
+    received: int
+    accepted: int
+    quarantined: int
+    voided: int
+    unchanged: int
+    released: int
+    error: str | None = None
+
+    @property
+    def has_changed_rows(self) -> bool:
+        """Whether raw holds anything now that it did not hold before."""
+        return self.accepted + self.voided + self.released > 0
+
+
+def load(settings: Settings, form: Form, address: str) -> SyncResult:
+    """Validate a landed batch and load it in one transaction.
+
+    Raises:
+        LandingError: the batch is missing or damaged.
+        SyncIncomplete: the batch holds fewer rows than the server counts.
+        BatchBlocked: a critical rule failed; names the rules and what to do.
+    """
+    import adbc_driver_postgresql.dbapi as adbc
+
+    header, table = landing.read(address)
+    suite = suite_for(form, settings.root / "expectations")
+    try:
+        with adbc.connect(warehouse_url(settings, "vmeste_loader")) as connection, connection.cursor() as cursor:
+            # two runs of the same form queue here instead of loading the same rows twice
+            cursor.execute(
+                "select pg_advisory_xact_lock(hashtext($1))", parameters=[f"load {header.source} {header.form_id}"]
+            )
+            cursor.fetchall()
+            recorded = _recorded(cursor, header)
+            if recorded is not None:
+                logger.info("batch %s was loaded before: nothing to do", header.batch_id)
+                return recorded
+            result = _load(cursor, settings, form, suite, header, table)
+            connection.commit()
+            return result
+    except (BatchBlocked, SyncIncomplete) as error:
+        _record_failure(settings, header, len(table), "blocked" if isinstance(error, BatchBlocked) else "failed", error)
+        raise
+
+
+def _load(
+    cursor: Any, settings: Settings, form: Form, suite: Suite, header: landing.BatchHeader, table: pa.Table
+) -> SyncResult:
+    if len(table) != header.server_count:
+        raise SyncIncomplete(
+            f"{header.source}, {form.form_id}: the source counts {header.server_count} submissions, {len(table)} "
+            "arrived. Nothing was loaded; the next run reads again from the last complete sync"
+        )
+    text = table.to_pandas()
+    text["_source"] = header.source
+    text["_arrived_at"] = text["_updated_at"].fillna(text["_submitted_at"])
+    is_unchanged = text.index.isin(_unchanged_rows(cursor, form, text))
+    is_voided = (text["_operation"] != "upsert") & ~is_unchanged
+    fresh = text[~is_unchanged & ~is_voided]
+    retried = _open_quarantine(cursor, header, list(text.columns), fresh)
+    rows = pd.concat([fresh.assign(_quarantine_id=pd.NA), retried], ignore_index=True)
+
+    kinds = answer_columns(form)
+    for missing in set(kinds) - set(rows.columns):  # a question that is newer than the batch
+        rows[missing] = None
+    for column in ("_submitted_at", "_updated_at", "_arrived_at"):
+        rows[column] = pd.to_datetime(rows[column], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
+    landed_on = datetime.fromisoformat(header.landed_at).astimezone(settings.zone).date()
+    frame = enrich(cursor, typed(rows, kinds), form.form_id, suite.references.get("references", {}), settings.zone)
+    verdict = validate(frame.assign(_today=pd.Timestamp(landed_on)), suite)
+    if verdict.blocking:
+        raise BatchBlocked(
+            f"{header.source}, {form.form_id}: blocked by {', '.join(verdict.blocking)}. "
+            + " ".join(verdict.remedies[rule] for rule in verdict.blocking)
+        )
+
+    is_broken = frame.index.isin(verdict.broken.keys())
+    is_retry = frame["_quarantine_id"].notna().to_numpy()
+    noted = pd.Series([list(verdict.noted.get(row, ())) or None for row in frame.index], index=frame.index, dtype=object)
+    accepted = frame.assign(_warnings=noted)[~is_broken]
+    _append_versions(cursor, form, header, accepted)
+    voided = text[is_voided]
+    _append_voids(cursor, form, header, voided)
+    _quarantine(cursor, header, rows[is_broken & ~is_retry], verdict)
+    _close_quarantine(
+        cursor,
+        header,
+        released=frame.loc[~is_broken & is_retry, "_quarantine_id"].astype("int64"),
+        retried=frame.loc[is_retry, "_quarantine_id"].astype("int64"),
+        versions=pd.concat([accepted, rows[is_broken & ~is_retry], voided])[["_submission_id", "_content_hash"]],
+    )
+    result = SyncResult(
+        header.batch_id,
+        header.source,
+        header.form_id,
+        "incomplete" if header.refusals else "complete",
+        server_count=header.server_count,
+        received=len(text),
+        accepted=int((~is_broken & ~is_retry).sum()),
+        quarantined=int((is_broken & ~is_retry).sum()),
+        voided=int(is_voided.sum()),
+        unchanged=int(is_unchanged.sum()),
+        released=int((~is_broken & is_retry).sum()),
+        error="; ".join(header.refusals) or None,
+    )
+    _record(cursor, header, result, verdict)
+    return result
+
+
+def _recorded(cursor: Any, header: landing.BatchHeader) -> SyncResult | None:
+    """Return what is known of a batch that was loaded before."""
+    cursor.execute(
+        f"select state, error, {', '.join(COUNTS)} from ops.sync_runs "
+        "where batch_id = $1 and state in ('complete', 'incomplete')",
+        parameters=[header.batch_id],
+    )
+    row = cursor.fetchone()
+    if row is None:
+        return None
+    counts = dict(zip(COUNTS, row[2:], strict=True))
+    return SyncResult(header.batch_id, header.source, header.form_id, row[0], error=row[1], **counts)
+
+
+def _unchanged_rows(cursor: Any, form: Form, text: pd.DataFrame) -> list[int]:
+    """Return the positions of rows that raw has, or that repeat the version before them.
+
+    Comparing with the version before, and not with the latest, keeps an answer that was changed and changed back.
+    """
+    if text.empty:
+        return []
+    incoming = text[["_source", "_submission_id", "_content_hash", "_operation"]].assign(
+        _row=range(len(text)), _arrived_at=pd.to_datetime(text["_arrived_at"], utc=True, format="ISO8601")
+    )
+    _ingest(cursor, "incoming_versions", incoming)
+    cursor.execute(
+        f"""
+        with versions as (
+            select
+                known._submission_id, known._content_hash, known._operation,
+                coalesce(known._updated_at, known._submitted_at) as _arrived_at, null::bigint as _row
+            from raw.{form.form_id} as known
+            where (known._source, known._submission_id) in (select _source, _submission_id from incoming_versions)
+            union all
+            select _submission_id, _content_hash, _operation, _arrived_at, _row from incoming_versions
+        ),
+
+        compared as (
+            select
+                _row,
+                (_content_hash, _operation) is not distinct from (
+                    lag(_content_hash) over in_order, lag(_operation) over in_order
+                ) as repeats,
+                exists (
+                    select from raw.{form.form_id} as known
+                    where
+                        known._submission_id = versions._submission_id
+                        and known._content_hash = versions._content_hash
+                        and known._operation = versions._operation
+                        and coalesce(known._updated_at, known._submitted_at) = versions._arrived_at
+                        and known._source in (select _source from incoming_versions)
+                ) as is_known
+            from versions
+            window in_order as (partition by _submission_id order by _arrived_at, _row nulls first)
+        )
+
+        select _row from compared where _row is not null and (repeats or is_known)
+        union
+        select incoming._row
+        from incoming_versions as incoming
+        inner join quarantine.rows as waived
+            on
+                incoming._source = waived.source
+                and incoming._submission_id = waived.submission_id
+                and incoming._content_hash = waived.content_hash
+        where waived.form_id = '{form.form_id}' and waived.state = 'waived'
+        """
+    )
+    return [row for (row,) in cursor.fetchall()]
+
+
+def _open_quarantine(
+    cursor: Any, header: landing.BatchHeader, columns: Sequence[str], fresh: pd.DataFrame
+) -> pd.DataFrame:
+    """Return the open quarantined rows of the form that the batch does not bring again, as landed text."""
+    cursor.execute(
+        "select quarantine_id, submission_id, content_hash, form_version, review_state, payload::text, "
+        "submitted_at, updated_at from quarantine.rows where state = 'open' and source = $1 and form_id = $2",
+        parameters=[header.source, header.form_id],
+    )
+    brought = set(zip(fresh["_submission_id"], fresh["_content_hash"], strict=True))
+    rows = []
+    for entry in cursor.fetch_arrow_table().to_pylist():
+        if (entry["submission_id"], entry["content_hash"]) in brought:
+            continue
+        payload = json.loads(entry["payload"])
+        extra = payload.pop("_extra", None)
+        rows.append(
+            payload
+            | {
+                "_quarantine_id": entry["quarantine_id"],
+                "_source": header.source,
+                "_submission_id": entry["submission_id"],
+                "_content_hash": entry["content_hash"],
+                "_form_version": entry["form_version"],
+                "_review_state": entry["review_state"],
+                "_operation": "upsert",
+                "_submitted_at": entry["submitted_at"].isoformat(),
+                "_updated_at": entry["updated_at"] and entry["updated_at"].isoformat(),
+                "_arrived_at": (entry["updated_at"] or entry["submitted_at"]).isoformat(),
+                "_extra": json.dumps(extra, ensure_ascii=False) if extra else None,
+            }
+        )
+    return pd.DataFrame(rows, columns=[*columns, "_quarantine_id"])
+
+
+def _append_versions(cursor: Any, form: Form, header: landing.BatchHeader, accepted: pd.DataFrame) -> None:
+    columns = answer_columns(form)
+    pipeline = ["_source", "_submission_id", "_form_version", "_submitted_at", "_updated_at", "_review_state"]
+    pipeline += ["_content_hash", "_operation", "_extra", "_warnings"]
+    if accepted.empty:
+        return
+    _ingest(cursor, "incoming_accepted", accepted[[*columns, *pipeline]])
+    types = {name: POSTGRES_TYPES[kind] for name, kind in columns.items()} | {
+        name: kind.removesuffix(" not null") for name, kind in PIPELINE_COLUMNS.items()
+    }
+    names = [*columns, *pipeline]
+    cursor.execute(
+        f"insert into raw.{form.form_id} ({', '.join(names)}, _ingested_at, _batch_id) "
+        f"select {', '.join(f'{name}::{types[name]}' for name in names)}, now(), '{header.batch_id}' "
+        "from incoming_accepted on conflict do nothing"
+    )
+
+
+def _append_voids(cursor: Any, form: Form, header: landing.BatchHeader, voided: pd.DataFrame) -> None:
+    """A submission that was deleted or rejected at the source stays, with a last version that says so."""
+    if voided.empty:
+        return
+    pipeline = ["_source", "_submission_id", "_form_version", "_submitted_at", "_updated_at", "_review_state"]
+    pipeline += ["_content_hash", "_operation"]
+    _ingest(cursor, "incoming_voids", voided[pipeline])
+    typed_names = [f"{name}::timestamptz" if name.endswith("_at") else name for name in pipeline]
+    cursor.execute(
+        f"insert into raw.{form.form_id} ({', '.join(pipeline)}, _ingested_at, _batch_id) "
+        f"select {', '.join(typed_names)}, now(), '{header.batch_id}' from incoming_voids on conflict do nothing"
+    )
+
+
+def _quarantine(cursor: Any, header: landing.BatchHeader, rejected: pd.DataFrame, verdict: Verdict) -> None:
+    """Keep rejected rows whole, with every rule they broke and what to do about each."""
+    if rejected.empty:
+        return
+    answers = [name for name in rejected.columns if not name.startswith("_")]
+    kept = pd.DataFrame(
+        {
+            "submission_id": rejected["_submission_id"],
+            "content_hash": rejected["_content_hash"],
+            "form_version": rejected["_form_version"],
+            "submitted_at": rejected["_submitted_at"],
+            "updated_at": rejected["_updated_at"],
+            "review_state": rejected["_review_state"],
+            "origin": [_extra(row).get("_origin") for row in rejected.to_dict("records")],
+            "rules": [list(verdict.broken[row]) for row in rejected.index],
+            "remedy_ru": [
+                "; ".join(dict.fromkeys(verdict.remedies[rule] for rule in verdict.broken[row]))
+                for row in rejected.index
+            ],
+            "payload": [
+                json.dumps(
+                    {name: row[name] for name in answers if isinstance(row[name], str)}
+                    | ({"_extra": extra} if (extra := _extra(row)) else {}),
+                    ensure_ascii=False,
+                )
+                for row in rejected.to_dict("records")
+            ],
+        }
+    )
+    _ingest(cursor, "incoming_rejected", kept)
+    cursor.execute(
+        f"""
+        insert into quarantine.rows (
+            source, form_id, submission_id, content_hash, form_version, submitted_at, updated_at, review_state,
+            origin, rules, remedy_ru, payload, batch_id
+        )
+        select
+            '{header.source}', '{header.form_id}', submission_id, content_hash, form_version, submitted_at, updated_at,
+            review_state, origin, rules, remedy_ru, payload::jsonb, '{header.batch_id}'
+        from incoming_rejected
+        on conflict (source, form_id, submission_id, content_hash) do update
+            set rules = excluded.rules, remedy_ru = excluded.remedy_ru, last_tried_at = now()
+        """
+    )
+
+
+def _extra(row: dict[str, Any]) -> dict[str, Any]:
+    """Return what a row holds beyond its form's questions."""
+    text = row["_extra"]
+    extra: dict[str, Any] = json.loads(text) if isinstance(text, str) else {}
+    return extra
+
+
+def _close_quarantine(
+    cursor: Any, header: landing.BatchHeader, released: pd.Series, retried: pd.Series, versions: pd.DataFrame
+) -> None:
+    """Move quarantined rows on in their life: what passes now is released, what was sent anew is fixed upstream."""
+    ids = ", ".join(str(number) for number in released) or "null"
+    cursor.execute(
+        f"update quarantine.rows set state = 'released', resolved_at = now(), resolved_by = 'sync {header.batch_id}', "
+        f"last_tried_at = now() where quarantine_id in ({ids})"
+    )
+    tried = ", ".join(str(number) for number in retried) or "null"
+    cursor.execute(
+        f"update quarantine.rows set last_tried_at = now() where state = 'open' and quarantine_id in ({tried})"
+    )
+    if versions.empty:
+        return
+    _ingest(cursor, "incoming_settled", versions)
+    cursor.execute(
+        f"""
+        update quarantine.rows as earlier
+        set state = 'fixed_upstream', resolved_at = now(), resolved_by = 'sync {header.batch_id}'
+        from incoming_settled as newer
+        where
+            earlier.state = 'open'
+            and earlier.source = '{header.source}'
+            and earlier.form_id = '{header.form_id}'
+            and earlier.submission_id = newer._submission_id
+            and earlier.content_hash <> newer._content_hash
+            and earlier.batch_id <> '{header.batch_id}'
+        """
+    )
+
+
+def _record(cursor: Any, header: landing.BatchHeader, result: SyncResult, verdict: Verdict) -> None:
+    """Write the proof of completeness and move the cursor."""
+    cursor.execute(
+        f"""
+        insert into ops.sync_runs (
+            batch_id, run_id, source, form_id, started_at, finished_at, {', '.join(COUNTS)},
+            cursor_from, cursor_to, state, error, notes
+        )
+        values (
+            $1, $2, $3, $4, $5::text::timestamptz, clock_timestamp(),
+            {', '.join(str(getattr(result, count)) for count in COUNTS)},
+            $6::text::jsonb, $7::text::jsonb, $8, nullif($9, ''),
+            (select coalesce(array_agg(note), array[]::text[]) from jsonb_array_elements_text($10::text::jsonb) as note)
+        )
+        on conflict (batch_id) do update set
+            finished_at = excluded.finished_at, state = excluded.state, error = excluded.error,
+            {', '.join(f'{count} = excluded.{count}' for count in COUNTS)}
+        """,
+        parameters=[
+            header.batch_id,
+            header.run_id,
+            header.source,
+            header.form_id,
+            header.started_at,
+            json.dumps(header.cursor_from),
+            json.dumps(header.cursor_to),
+            result.state,
+            result.error or "",
+            json.dumps(header.notes, ensure_ascii=False),
+        ],
+    )
+    cursor.execute(
+        """
+        insert into ops.cursors (source, form_id, cursor, batch_id, moved_at)
+        values ($1, $2, $3::text::jsonb, $4, now())
+        on conflict (source, form_id) do update
+            set cursor = excluded.cursor, batch_id = excluded.batch_id, moved_at = excluded.moved_at
+        """,
+        parameters=[header.source, header.form_id, json.dumps(header.cursor_to), header.batch_id],
+    )
+    if verdict.counts:
+        names = ("rule", "severity", "element_count", "unexpected_count")
+        _ingest(cursor, "incoming_checks", pd.DataFrame(verdict.counts, columns=list(names)))
+        cursor.execute(
+            f"insert into ops.check_results (batch_id, form_id, {', '.join(names)}) "
+            f"select '{header.batch_id}', '{header.form_id}', {', '.join(names)} from incoming_checks "
+            "on conflict do nothing"
+        )
+
+
+def _record_failure(
+    settings: Settings, header: landing.BatchHeader, received: int, state: str, error: Exception
+) -> None:
+    """Keep a failed sync in the list of runs, in a transaction of its own."""
+    import psycopg
+
+    with psycopg.connect(warehouse_url(settings, "vmeste_loader")) as connection:
+        connection.execute(
+            "insert into ops.sync_runs (batch_id, run_id, source, form_id, started_at, finished_at, server_count, "
+            "received, accepted, quarantined, voided, unchanged, state, error) "
+            "values (%s, %s, %s, %s, %s, %s, %s, %s, 0, 0, 0, 0, %s, %s) on conflict (batch_id) do update "
+            "set finished_at = excluded.finished_at, state = excluded.state, error = excluded.error",
+            (
+                header.batch_id,
+                header.run_id,
+                header.source,
+                header.form_id,
+                header.started_at,
+                datetime.now(UTC),
+                header.server_count,
+                received,
+                state,
+                str(error),
+            ),
+        )
+
+
+def _ingest(cursor: Any, name: str, frame: pd.DataFrame) -> None:
+    """Put a frame into a temporary table of this transaction's connection."""
+    fields = {
+        "rules": pa.list_(pa.string()),
+        "_warnings": pa.list_(pa.string()),
+    }
+    arrays = []
+    for column in frame.columns:
+        array = pa.array(frame[column], type=fields.get(column), from_pandas=True)
+        if pa.types.is_null(array.type):
+            array = array.cast(pa.string())
+        arrays.append(array)
+    cursor.adbc_ingest(name, pa.table(arrays, names=list(frame.columns)), mode="replace", temporary=True)

@@ -1,0 +1,88 @@
+"""Raw tables follow the forms: one append-only table a form, a column a question."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from vmeste.forms import Form
+from vmeste.forms.columns import answer_columns
+
+POSTGRES_TYPES = {
+    "text": "text",
+    "select_one": "text",
+    "select_multiple": "text",
+    "integer": "bigint",
+    "decimal": "double precision",
+    "date": "date",
+    "time": "time",
+    "dateTime": "timestamptz",
+}
+
+PIPELINE_COLUMNS = {
+    "_source": "text not null",
+    "_submission_id": "text not null",
+    "_form_version": "text not null",
+    "_submitted_at": "timestamptz not null",
+    "_updated_at": "timestamptz",
+    "_review_state": "text",
+    "_content_hash": "text not null",
+    "_operation": "text not null",
+    "_ingested_at": "timestamptz not null",
+    "_batch_id": "text not null",
+    "_warnings": "text[]",
+    "_extra": "jsonb",
+}
+
+
+class RawTableError(Exception):
+    """A form no longer fits its raw table."""
+
+
+def ensure_table(connection: psycopg.Connection[Any], form: Form) -> None:
+    """Make the form's raw table, or add the columns of new questions; history is never altered.
+
+    Raises:
+        RawTableError: a question changed its type: its old answers would no longer fit.
+    """
+    table = sql.Identifier("raw", form.form_id)
+    wanted = {name: POSTGRES_TYPES[kind] for name, kind in answer_columns(form).items()}
+    existing = dict(
+        connection.execute(
+            "select attname, format_type(atttypid, null) from pg_attribute "
+            "where attrelid = to_regclass(%s) and attnum > 0 and not attisdropped",
+            (f'raw."{form.form_id}"',),
+        ).fetchall()
+    )
+    if not existing:
+        columns = [
+            sql.SQL("{} {}").format(sql.Identifier(name), sql.SQL(kind))
+            for name, kind in (wanted | PIPELINE_COLUMNS).items()
+        ]
+        connection.execute(sql.SQL("create table {} ({})").format(table, sql.SQL(", ").join(columns)))
+        # one submission version is kept once, however often a server gives it
+        connection.execute(
+            sql.SQL(
+                "create unique index on {} "
+                "(_source, _submission_id, (coalesce(_updated_at, _submitted_at)), _content_hash, _operation)"
+            ).format(table)
+        )
+        connection.commit()
+        return
+    for name, kind in wanted.items():
+        if name not in existing:
+            connection.execute(
+                sql.SQL("alter table {} add column {} {}").format(table, sql.Identifier(name), sql.SQL(kind))
+            )
+        elif existing[name] != _canonical(kind):
+            raise RawTableError(
+                f"{form.form_id}.{name}: the form asks {kind}, raw holds {existing[name]}. A question that changes "
+                "its type is a new question: give it a new name"
+            )
+    connection.commit()
+
+
+def _canonical(kind: str) -> str:
+    return {"time": "time without time zone", "timestamptz": "timestamp with time zone"}.get(kind, kind)

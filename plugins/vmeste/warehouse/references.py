@@ -1,0 +1,137 @@
+"""The reference columns that rules need: is the pair known, when did it run, was there consent, is this a duplicate.
+
+A suite names what it needs in ``meta.references``; the rows are compared with what raw holds now:
+
+- ``pair``, ``mentee``, ``mentor`` (true) add ``_pair_is_known``, ``_mentee_is_known``, ``_mentor_is_known`` and, for a
+  pair, ``_pair_start_on`` and ``_pair_ended_on``;
+- ``consent`` (``{"purpose": …, "on": …}``) adds ``_has_consent`` on the date in column ``on``;
+- ``unique`` (a list of columns) adds ``_is_first``, false on a row that repeats another submission;
+- ``varied`` (a list of questions) adds ``_is_varied``, false where all of them (at least ten) have the same answer;
+- ``logged_after`` (a date column) adds ``_hours_to_log`` from the end of that day to the submission.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+
+REGISTRY = {"mentee": ("r1_mentee", "mentee_key"), "mentor": ("r2_mentor", "mentor_key"), "pair": ("r3_pair", "pair_key")}
+
+ADULT = 18
+"""Years of age; only the year of birth is known outside the vault, so the year of the birthday belongs to both sides."""
+
+
+STRAIGHT_LINE = 10
+"""So many equal answers are taken for a straight line; fewer may be an opinion."""
+
+
+class UnknownReference(Exception):
+    """A suite asks for a reference that does not exist."""
+
+
+def current_versions(form_id: str, columns: str) -> str:
+    """Return SQL for the current version of each submission of a form that has not been voided."""
+    return f"""
+        select {columns} from (
+            select distinct on (_source, _submission_id) *
+            from raw.{form_id}
+            order by _source, _submission_id, coalesce(_updated_at, _submitted_at) desc, _ingested_at desc
+        ) as latest
+        where _operation = 'upsert'
+    """
+
+
+def enrich(cursor: Any, frame: pd.DataFrame, form_id: str, references: Mapping[str, Any], zone: ZoneInfo) -> pd.DataFrame:
+    """Return the frame with the reference columns that a suite asks for.
+
+    Args:
+        cursor: an open ADBC cursor; what it reads belongs to the caller's transaction.
+        frame: typed rows, shape (rows, columns), with ``_submission_id``, ``_source`` and ``_submitted_at``.
+        form_id: the rows' form.
+        references: ``meta.references`` of the suite.
+        zone: the programme's zone; dates are decided in it.
+    """
+    unknown = set(references) - {*REGISTRY, "consent", "unique", "varied", "logged_after"}
+    if unknown:
+        raise UnknownReference(f"{form_id}: the suite asks for references that do not exist: {', '.join(sorted(unknown))}")
+    frame = frame.reset_index(drop=True)
+    for kind, (registry, key) in REGISTRY.items():
+        if references.get(kind):
+            known = _query(cursor, current_versions(registry, f"distinct {key}"))[key]
+            frame[f"_{kind}_is_known"] = frame[key].isna() | frame[key].isin(known)
+    if references.get("pair"):
+        frame = frame.merge(_pair_periods(cursor), on="pair_key", how="left")
+    if "consent" in references:
+        frame["_has_consent"] = _has_consent(cursor, frame, **references["consent"])
+    if "unique" in references:
+        frame["_is_first"] = _is_first(cursor, frame, form_id, references["unique"])
+    if "varied" in references:
+        answers = frame[references["varied"]]
+        frame["_is_varied"] = (answers.nunique(axis=1) != 1) | (answers.notna().sum(axis=1) < STRAIGHT_LINE)
+    if "logged_after" in references:
+        day_ends = (frame[references["logged_after"]] + pd.Timedelta(days=1)).dt.tz_localize(zone, ambiguous=True)
+        frame["_hours_to_log"] = (frame["_submitted_at"] - day_ends).dt.total_seconds() / 3600
+    return frame
+
+
+def _pair_periods(cursor: Any) -> pd.DataFrame:
+    """Return one row a pair: pair_key, _pair_start_on, _pair_ended_on (null while it runs)."""
+    pairs = _query(cursor, current_versions("r3_pair", "pair_key, start_on as _pair_start_on"))
+    closures = _query(cursor, current_versions("f9_closure", "pair_key, ended_on as _pair_ended_on"))
+    periods = pairs.drop_duplicates("pair_key").merge(
+        closures.groupby("pair_key", as_index=False)["_pair_ended_on"].max(), on="pair_key", how="left"
+    )
+    for column in ("_pair_start_on", "_pair_ended_on"):
+        periods[column] = pd.to_datetime(periods[column]).astype("datetime64[us]")
+    return periods
+
+
+def _has_consent(cursor: Any, frame: pd.DataFrame, purpose: str, on: str) -> pd.Series:
+    """Say for each row whether a consent of the mentee (DOMAIN 2) covers the date in column ``on``."""
+    mentees = _query(cursor, current_versions("r1_mentee", "mentee_key, birth_year")).drop_duplicates("mentee_key")
+    pairs = _query(cursor, current_versions("r3_pair", "pair_key, mentee_key")).drop_duplicates("pair_key")
+    consents = _query(
+        cursor,
+        current_versions("r5_consent", "mentee_key, purposes, given_by, child_assent, valid_from, withdrawn_on"),
+    )
+    consents = consents[consents["purposes"].fillna("").str.split().map(lambda given: purpose in given)]
+    rows = frame[["pair_key", on]].assign(_row=range(len(frame))).merge(pairs, on="pair_key")
+    rows = rows.merge(mentees, on="mentee_key").merge(consents, on="mentee_key")
+    day = rows[on]
+    age = day.dt.year - rows["birth_year"]
+    begun = pd.to_datetime(rows["valid_from"]) <= day
+    withdrawn = pd.to_datetime(rows["withdrawn_on"]) <= day
+    by_person = (rows["given_by"] == "self") & (age >= ADULT)
+    by_representative = (rows["given_by"] == "legal_representative") & (rows["child_assent"] == "1") & (age <= ADULT)
+    covered = rows.loc[begun & ~withdrawn & (by_person | by_representative), "_row"]
+    return pd.Series(range(len(frame)), index=frame.index).isin(set(covered))
+
+
+def _is_first(cursor: Any, frame: pd.DataFrame, form_id: str, columns: list[str]) -> pd.Series:
+    """Say for each row whether no other submission has the same values; rows with a gap in them never repeat."""
+    listed = ", ".join(f"{column}::text as {column}" for column in columns)
+    existing = _query(cursor, current_versions(form_id, f"{listed}, _source, _submission_id"))
+    rows = frame[[*columns, "_source", "_submission_id", "_submitted_at"]].copy()
+    for column in columns:
+        if str(rows[column].dtype).startswith("datetime64"):
+            rows[column] = rows[column].dt.strftime("%Y-%m-%d")
+        rows[column] = rows[column].astype("string")
+    # what raw holds came first, the rest in the order in which the server got it
+    everything = pd.concat([existing.assign(_rank=-1), rows.assign(_rank=rows["_submitted_at"].rank(method="first"))])
+    for column in columns:
+        everything[column] = everything[column].astype("string")
+    everything = everything.dropna(subset=columns).sort_values("_rank", kind="stable")
+    everything["_submission"] = everything["_source"].astype(str) + "\0" + everything["_submission_id"].astype(str)
+    everything["_first"] = everything.groupby(columns)["_submission"].transform("first")
+    repeats = everything[(everything["_submission"] != everything["_first"]) & (everything["_rank"] >= 0)]
+    positions = pd.Series(range(len(frame)), index=frame.index)
+    return ~positions.isin(set(repeats.index))
+
+
+def _query(cursor: Any, statement: str) -> pd.DataFrame:
+    cursor.execute(statement)
+    frame: pd.DataFrame = cursor.fetch_arrow_table().to_pandas()
+    return frame

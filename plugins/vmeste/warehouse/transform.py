@@ -1,0 +1,116 @@
+"""Run dbt: from raw to the marts, for today or as of a cut-off."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+
+from vmeste.settings import Settings
+from vmeste.warehouse.connect import warehouse_url
+
+logger = logging.getLogger(__name__)
+
+Target = Literal["current", "candidate"]
+"""``current`` fills the marts; ``candidate`` fills their twins (``candidate_marts`` …) as of a cut-off."""
+
+
+class TransformError(Exception):
+    """dbt failed: the message names the models or tests."""
+
+
+def dbt_environment(settings: Settings) -> dict[str, str]:
+    """Return what ``dbt_project/profiles.yml`` reads from the environment."""
+    parts = psycopg.conninfo.conninfo_to_dict(warehouse_url(settings))
+    return {
+        "VMESTE_DBT_HOST": str(parts.get("host", "localhost")),
+        "VMESTE_DBT_PORT": str(parts.get("port", 5432)),
+        "VMESTE_DBT_USER": str(parts.get("user", "")),
+        "VMESTE_DBT_PASSWORD": str(parts.get("password", "")),
+        "VMESTE_DBT_DBNAME": str(parts.get("dbname", "")),
+        "DBT_PROFILES_DIR": str(settings.root / "dbt_project"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "DO_NOT_TRACK": "1",
+    }
+
+
+def target_path(settings: Settings, target: Target) -> Path:
+    """Return where dbt keeps its manifest and results; two targets never share a folder."""
+    return settings.home / "dbt" / target
+
+
+def variables(settings: Settings, as_of: datetime | None) -> dict[str, str]:
+    """Return the variables of the dbt project."""
+    return {"as_of": as_of.isoformat() if as_of else "", "time_zone": settings.timezone}
+
+
+def parse(settings: Settings, target: Target = "current") -> Path:
+    """Write the project's manifest and return its path."""
+    _dbt(settings, target, ["parse"])
+    return target_path(settings, target) / "manifest.json"
+
+
+def build(settings: Settings, target: Target = "current", as_of: datetime | None = None) -> None:
+    """Seed, run and test the whole project.
+
+    Args:
+        target: which schemas to fill.
+        as_of: only what had arrived at this moment counts; ``None`` is all that has arrived.
+
+    Raises:
+        TransformError: a model or a test failed; the message names each.
+    """
+    if as_of is not None and as_of.tzinfo is None:
+        raise ValueError("as_of needs a time zone")
+    _dbt(settings, target, ["build", "--vars", json.dumps(variables(settings, as_of))])
+
+
+def _dbt(settings: Settings, target: Target, arguments: list[str]) -> None:
+    folder = target_path(settings, target)
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [
+        str(Path(sys.executable).parent / "dbt"),
+        *arguments,
+        "--project-dir",
+        str(settings.root / "dbt_project"),
+        "--target",
+        target,
+        "--target-path",
+        str(folder),
+        "--log-path",
+        str(folder / "logs"),
+        "--no-use-colors",
+    ]
+    # a process of its own: dbt keeps global state, and its memory goes back when it ends
+    outcome = subprocess.run(
+        command,
+        env=os.environ | dbt_environment(settings),
+        cwd=settings.root,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for line in outcome.stdout.splitlines():
+        logger.info("%s", line)
+    if outcome.returncode != 0:
+        raise TransformError(_failures(folder) or (outcome.stdout + outcome.stderr)[-2000:])
+
+
+def _failures(folder: Path) -> str:
+    """Return one line for each model or test that failed."""
+    results = folder / "run_results.json"
+    if not results.exists():
+        return ""
+    failed = [
+        f"{result['unique_id'].split('.', 2)[2]}: {str(result['message']).splitlines()[0]}"
+        for result in json.loads(results.read_text(encoding="utf-8"))["results"]
+        if result["status"] in {"error", "fail", "runtime error"}
+    ]
+    return "dbt: " + "; ".join(failed) if failed else ""

@@ -1,0 +1,225 @@
+"""A sync from submissions to raw and quarantine, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from tests.integration.memory_source import REGISTRY, MemorySource
+
+from vmeste import ingest
+from vmeste.settings import Settings
+from vmeste.sources.base import Refusal
+from vmeste.warehouse.connect import connect
+from vmeste.warehouse.load import BatchBlocked, SyncIncomplete
+
+runs = count()
+ids = count()
+
+MEETING = {"pair_code": "П-1", "start_time": "15:00", "duration_min": "60", "mode": "in_person", "status": "held"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def registry(settings: Settings) -> None:
+    """One pair, read before every test."""
+    with pytest.MonkeyPatch.context() as patch:
+        memory = connected(MemorySource("registry"), patch)
+        for form_id, answers in REGISTRY.items():
+            memory.add(form_id, f"{form_id}-1", at="2021-01-01T10:00", **answers)
+            counts = sync(settings, memory, form_id)
+            assert counts["accepted"] == 1, counts
+
+
+@pytest.fixture
+def source(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[MemorySource]:
+    """A source of its own for each test; what the test added to raw goes when it ends."""
+    memory = connected(MemorySource(f"memory_{next(ids)}"), monkeypatch)
+    yield memory
+    with connect(settings) as connection:
+        for form_id in memory.submissions:
+            connection.execute(f"delete from raw.{form_id} where _source = '{memory.name}'".encode())
+
+
+def connected(memory: MemorySource, patch: pytest.MonkeyPatch) -> MemorySource:
+    """Make ingest read this source and no other."""
+    patch.setattr(ingest, "load_sources", lambda path: type("Config", (), {"sources": [memory]}))
+    patch.setattr(ingest, "open_source", lambda config: config)
+    return memory
+
+
+def sync(settings: Settings, source: MemorySource, form_id: str) -> dict[str, Any]:
+    batch = ingest.extract(settings, source.name, form_id, f"run {next(runs)}")
+    assert batch is not None
+    return ingest.load(settings, batch)
+
+
+def rows(settings: Settings, statement: str) -> list[tuple[Any, ...]]:
+    with connect(settings) as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+def test_each_submission_is_accepted_quarantined_voided_or_unchanged(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "ok", held_on="2021-03-01", **MEETING)
+    source.add("f4_meeting", "letters", held_on="2021-03-02", **MEETING | {"duration_min": "час"})
+    source.add("f4_meeting", "rejected", held_on="2021-03-03", review_state="rejected", **MEETING)
+    first = sync(settings, source, "f4_meeting")
+    assert (first["accepted"], first["quarantined"], first["voided"], first["unchanged"]) == (1, 1, 1, 0)
+    again = sync(settings, source, "f4_meeting")
+    assert (again["accepted"], again["quarantined"], again["voided"], again["unchanged"]) == (0, 1, 0, 2)
+    assert rows(settings, "select count(*) from raw.f4_meeting") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("answers", "rule"),
+    [
+        ({"held_on": "2021-03-01", "pair_code": "П-999"}, "unknown_pair"),
+        ({"held_on": "2020-03-01"}, "before_pair_start"),
+        ({"held_on": "2099-03-01"}, "held_on.future"),
+        ({"held_on": "31 мая"}, "held_on.type"),
+        ({"held_on": "2021-03-01", "mode": "telegraph"}, "mode.choices"),
+        ({"held_on": "2021-03-01", "duration_min": "5"}, "duration_min.range"),
+        ({"held_on": "2021-03-01", "duration_min": None}, "duration_min.required"),
+        ({"held_on": None}, "held_on.required"),
+    ],
+)
+def test_a_broken_rule_is_named_with_a_remedy(
+    settings: Settings, source: MemorySource, answers: dict[str, Any], rule: str
+) -> None:
+    source.add("f4_meeting", "bad", **MEETING | answers)
+    assert sync(settings, source, "f4_meeting")["quarantined"] == 1
+    ((rules, remedy),) = rows(
+        settings, f"select rules, remedy_ru from quarantine.rows where source = '{source.name}' and state = 'open'"
+    )
+    assert rule in rules
+    assert remedy
+
+
+def test_a_meeting_after_the_end_and_a_repeated_meeting_are_quarantined(settings: Settings, source: MemorySource) -> None:
+    closure = {"pair_code": "П-1", "ended_on": "2021-06-30", "planned": "1", "initiator": "staff"}
+    closure |= {"reason": "term_complete", "bye": "1", "warned14": "1"}
+    source.add("f9_closure", "end", at="2021-07-01T10:00", **closure)
+    assert sync(settings, source, "f9_closure")["accepted"] == 1
+    source.add("f4_meeting", "within", held_on="2021-06-30", at="2021-07-01T10:00", **MEETING)
+    source.add("f4_meeting", "repeat", held_on="2021-06-30", at="2021-07-01T11:00", **MEETING)
+    source.add("f4_meeting", "after", held_on="2021-07-01", at="2021-07-01T12:00", **MEETING)
+    assert sync(settings, source, "f4_meeting")["accepted"] == 1
+    found = rows(
+        settings,
+        f"select submission_id, rules from quarantine.rows where source = '{source.name}' and form_id = 'f4_meeting'",
+    )
+    assert dict(found) == {"repeat": ["duplicate"], "after": ["after_pair_end"]}
+
+
+def test_an_edit_adds_a_version_and_a_reversal_another(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "m", held_on="2021-03-01", **MEETING)
+    source.add("f4_meeting", "m", held_on="2021-03-01", updated_at="2021-03-05T10:00", **MEETING | {"mode": "phone"})
+    source.add("f4_meeting", "m", held_on="2021-03-01", updated_at="2021-03-06T10:00", **MEETING)
+    source.add("f4_meeting", "m", held_on="2021-03-01", updated_at="2021-03-07T10:00", **MEETING)
+    counts = sync(settings, source, "f4_meeting")
+    assert (counts["accepted"], counts["unchanged"]) == (3, 1)
+    again = sync(settings, source, "f4_meeting")
+    assert (again["accepted"], again["unchanged"]) == (0, 4)
+
+
+def test_an_open_row_is_released_when_its_pair_arrives(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "early", held_on="2021-03-01", **MEETING | {"pair_code": "П-2"})
+    assert sync(settings, source, "f4_meeting")["quarantined"] == 1
+    source.add("r3_pair", "r3-2", **REGISTRY["r3_pair"] | {"pair_code": "П-2"})
+    sync(settings, source, "r3_pair")
+    source.is_news = False
+    counts = sync(settings, source, "f4_meeting")
+    assert (counts["server_count"], counts["released"]) == (0, 1)
+    assert rows(settings, f"select state from quarantine.rows where source = '{source.name}'") == [("released",)]
+    assert rows(settings, "select mode, duration_min from raw.f4_meeting") == [("in_person", 60)]
+    assert ingest.extract(settings, source.name, "f4_meeting", "later") is None
+
+
+def test_a_row_that_is_mended_at_the_source_closes_its_quarantine(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "m", held_on="2021-03-01", **MEETING | {"mode": "telegraph"})
+    sync(settings, source, "f4_meeting")
+    source.submissions["f4_meeting"].clear()
+    source.add("f4_meeting", "m", held_on="2021-03-01", updated_at="2021-03-02T10:00", **MEETING)
+    assert sync(settings, source, "f4_meeting")["accepted"] == 1
+    assert rows(settings, f"select state from quarantine.rows where source = '{source.name}'") == [("fixed_upstream",)]
+
+
+def test_a_survey_needs_consent_on_its_date_and_no_mentor_beside(settings: Settings, source: MemorySource) -> None:
+    feedback = {"pair_code": "П-3", "wave": "quarterly", "assisted_by": "none", "fb_all": "5", "fb_safe": "0"}
+    feedback |= {f"fb{number}": "5" for number in (1, 2, 3, 4, 7)} | {"fb5r": "1", "fb6r": "1"}
+    pair = {"pair_code": "П-3", "mentee_code": "В-3"}
+    source.add("r1_mentee", "r1-3", **REGISTRY["r1_mentee"] | {"mentee_code": "В-3"})
+    source.add("r3_pair", "r3-3", **REGISTRY["r3_pair"] | pair)
+    consent = REGISTRY["r5_consent"] | {"mentee_code": "В-3"}
+    source.add("r5_consent", "r5-3", **consent)
+    source.add("r5_consent", "r5-3", updated_at="2021-05-01T10:00", **consent | {"withdrawn_on": "2021-05-01"})
+    for form_id in ("r1_mentee", "r3_pair", "r5_consent"):
+        assert sync(settings, source, form_id)["quarantined"] == 0
+    source.add("f3_mentee_feedback", "before", filled_on="2021-04-30", at="2021-05-02T10:00", **feedback)
+    source.add("f3_mentee_feedback", "after", filled_on="2021-05-01", at="2021-05-02T10:00", **feedback)
+    source.add("f3_mentee_feedback", "helped", filled_on="2021-04-01", at="2021-05-02T10:00",
+               **feedback | {"assisted_by": "mentor"})  # fmt: skip
+    assert sync(settings, source, "f3_mentee_feedback")["accepted"] == 1
+    found = rows(
+        settings,
+        "select submission_id, rules from quarantine.rows "
+        f"where source = '{source.name}' and form_id = 'f3_mentee_feedback'",
+    )
+    assert dict(found) == {"after": ["no_consent"], "helped": ["mentor_assisted"]}
+
+
+def test_the_same_batch_again_changes_nothing(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "m", held_on="2021-03-01", **MEETING)
+    batch = ingest.extract(settings, source.name, "f4_meeting", "run")
+    assert batch is not None
+    first = ingest.load(settings, batch)
+    assert ingest.load(settings, batch) == first
+    assert rows(settings, "select count(*) from raw.f4_meeting") == [(1,)]
+
+
+def test_a_sync_that_lost_a_row_loads_nothing(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "m", held_on="2021-03-01", **MEETING)
+    source.lost = 1
+    with pytest.raises(SyncIncomplete, match="counts 2 submissions, 1 arrived"):
+        sync(settings, source, "f4_meeting")
+    assert rows(settings, "select count(*) from raw.f4_meeting") == [(0,)]
+    found = rows(settings, f"select state from ops.sync_runs where source = '{source.name}' and form_id = 'f4_meeting'")
+    assert found == [("failed",)]
+
+
+def test_a_critical_rule_blocks_the_batch(
+    settings: Settings, source: MemorySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source.add("f4_meeting", "m", held_on="2021-03-01", **MEETING)
+    source.add("f4_meeting", "", held_on="2021-03-02", **MEETING)
+    landed = ingest._landed
+    monkeypatch.setattr(
+        ingest, "_landed", lambda submission: landed(submission) | {"_submission_id": submission.submission_id or None}
+    )
+    with pytest.raises(BatchBlocked, match="_submission_id.required"):
+        sync(settings, source, "f4_meeting")
+    assert rows(settings, "select count(*) from raw.f4_meeting") == [(0,)]
+
+
+def test_a_refused_file_is_said_and_the_rest_is_loaded(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "m", held_on="2021-03-01", **MEETING)
+    source.refusals = (Refusal("broken.csv", "0 bytes: export it again"),)
+    counts = sync(settings, source, "f4_meeting")
+    assert (counts["state"], counts["accepted"]) == ("incomplete", 1)
+    assert "broken.csv: 0 bytes" in counts["error"]
+
+
+def test_unknown_columns_are_kept_and_beside_names_go_to_the_vault(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "m", held_on="2021-03-01", extra={"weather": "снег"}, **MEETING)
+    sync(settings, source, "f4_meeting")
+    assert rows(settings, "select _extra ->> 'weather' from raw.f4_meeting") == [("снег",)]
+    source.add("r1_mentee", "r1-2", extra={"Фамилия": "вымышленная"}, **REGISTRY["r1_mentee"] | {"mentee_code": "В-2"})
+    sync(settings, source, "r1_mentee")
+    assert rows(settings, "select count(*) from raw.r1_mentee where _extra::text like '%вымышленная%'") == [(0,)]
+
+
+def test_late_logging_is_noted_on_the_row(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "late", held_on="2021-03-01", at="2021-03-09T10:00", **MEETING)
+    assert sync(settings, source, "f4_meeting")["accepted"] == 1
+    assert rows(settings, "select _warnings from raw.f4_meeting") == [(["logged_late"],)]
