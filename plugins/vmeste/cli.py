@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -70,8 +72,14 @@ def _step(title: str) -> Iterator[None]:
 
 
 @app.callback()
-def _options(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what each step logs.")] = False) -> None:
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+def _options(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what each step logs.")] = False,
+) -> None:
+    # Airflow's object storage, which landing uses, sets up logging of its own when it is imported
+    os.environ.setdefault("AIRFLOW__LOGGING__LOGGING_LEVEL", "INFO" if verbose else "WARNING")
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(name)s: %(message)s"
+    )
 
 
 @app.command()
@@ -143,7 +151,9 @@ def _ingest(settings: Settings) -> bool:
                 errors.print(f"[bold red]✗ {title}[/]: {error}", highlight=False, soft_wrap=True)
                 is_whole = False
                 continue
-            console.print(f"[green]✓[/] {title}: {_said(counts)} [dim]{time.monotonic() - started:.1f} s[/]", highlight=False)
+            console.print(
+                f"[green]✓[/] {title}: {_said(counts)} [dim]{time.monotonic() - started:.1f} s[/]", highlight=False
+            )
             if counts and counts["error"]:
                 errors.print(f"[bold yellow]  refused[/] {counts['error']}", highlight=False, soft_wrap=True)
                 is_whole = False
@@ -173,7 +183,9 @@ def _transform(settings: Settings, as_of: str) -> None:
 
 
 @app.command()
-def sql(statement: Annotated[str, typer.Argument(help="What to ask the warehouse, e.g. \"select * from marts.dim_pair\".")]) -> None:
+def sql(
+    statement: Annotated[str, typer.Argument(help='What to ask the warehouse, e.g. "select * from marts.dim_pair".')],
+) -> None:
     """Ask the warehouse and print the rows."""
     import psycopg
 
@@ -187,10 +199,20 @@ def sql(statement: Annotated[str, typer.Argument(help="What to ask the warehouse
         if cursor.description is None:
             console.print(cursor.statusmessage)
             return
-        table = Table(*[column.name for column in cursor.description])
-        for row in cursor:
-            table.add_row(*["" if value is None else str(value) for value in row])
-        console.print(table)
+        _print_table([column.name for column in cursor.description], cursor)
+
+
+def _print_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print rows: a table for people, tab-separated lines for programs."""
+    shown = (["" if value is None else str(value) for value in row] for row in rows)
+    if not sys.stdout.isatty():
+        for line in (names, *shown):
+            typer.echo("\t".join(line))
+        return
+    table = Table(*names)
+    for line in shown:
+        table.add_row(*line)
+    console.print(table)
 
 
 @app.command()
@@ -246,16 +268,16 @@ def quarantine_list(
 
     settings = get_settings()
     embedded.start(settings)
-    table = Table("form", "where", "submission", "rules", "what to do", "state", "first seen")
     with connect(settings, "vmeste_loader") as connection:
         rows = connection.execute(
             "select form_id, coalesce(origin, source), submission_id, array_to_string(rules, ', '), remedy_ru, state, "
             "first_seen_at::date::text from quarantine.rows where state = 'open' or %s order by form_id, quarantine_id",
             (every,),
         ).fetchall()
-    for row in rows:
-        table.add_row(*[str(value) for value in row])
-    console.print(table if rows else "nothing is in quarantine")
+    if not rows:
+        console.print("nothing is in quarantine")
+        return
+    _print_table(["form", "where", "submission", "rules", "what to do", "state", "first seen"], rows)
 
 
 @quarantine_app.command("waive")

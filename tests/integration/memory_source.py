@@ -51,7 +51,8 @@ def _instant(text: str) -> datetime:
 
 REGISTRY = {
     "r1_mentee": {
-        "mentee_code": "В-1", "record": "new", "full_name": "Участник (вымышлен)", "organisation_code": "radi_budushchego",
+        "mentee_code": "В-1", "record": "new",
+        "full_name": "Участник (вымышлен)", "organisation_code": "radi_budushchego",
         "sex": "f", "birth_year": "2006", "status": "ward", "status_from": "2015-09-01",
     },
     "r2_mentor": {

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.integration.memory_source import REGISTRY
 
+from tests.integration.memory_source import REGISTRY
 from vmeste.settings import ROOT, Settings
 from vmeste.warehouse.connect import connect
 
@@ -108,5 +108,7 @@ def test_nothing_is_lost_or_doubled(settings: Settings, where: str) -> None:
 
 def landed_text(settings: Settings) -> str:
     return "".join(
-        path.read_bytes().decode("utf-8", errors="ignore") for path in (settings.home / "landing").rglob("*") if path.is_file()
+        path.read_bytes().decode("utf-8", errors="ignore")
+        for path in (settings.home / "landing").rglob("*")
+        if path.is_file()
     )

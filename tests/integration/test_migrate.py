@@ -31,7 +31,9 @@ def test_an_altered_migration_is_refused(settings: Settings, tmp_path: Path) -> 
 
 
 def test_a_broken_migration_leaves_nothing(settings: Settings, tmp_path: Path) -> None:
-    (tmp_path / "9002_half.sql").write_text("create table ops.half (x int); select no_such_function();", encoding="utf-8")
+    (tmp_path / "9002_half.sql").write_text(
+        "create table ops.half (x int); select no_such_function();", encoding="utf-8"
+    )
     with pytest.raises(psycopg.errors.UndefinedFunction), psycopg.connect(warehouse_url(settings)) as connection:
         apply(connection, tmp_path)
     with connect(settings) as connection:

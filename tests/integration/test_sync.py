@@ -7,8 +7,8 @@ from itertools import count
 from typing import Any
 
 import pytest
-from tests.integration.memory_source import REGISTRY, MemorySource
 
+from tests.integration.memory_source import REGISTRY, MemorySource
 from vmeste import ingest
 from vmeste.settings import Settings
 from vmeste.sources.base import Refusal
@@ -96,7 +96,9 @@ def test_a_broken_rule_is_named_with_a_remedy(
     assert remedy
 
 
-def test_a_meeting_after_the_end_and_a_repeated_meeting_are_quarantined(settings: Settings, source: MemorySource) -> None:
+def test_a_meeting_after_the_end_and_a_repeated_meeting_are_quarantined(
+    settings: Settings, source: MemorySource
+) -> None:
     closure = {"pair_code": "П-1", "ended_on": "2021-06-30", "planned": "1", "initiator": "staff"}
     closure |= {"reason": "term_complete", "bye": "1", "warned14": "1"}
     source.add("f9_closure", "end", at="2021-07-01T10:00", **closure)
@@ -197,7 +199,7 @@ def test_a_critical_rule_blocks_the_batch(
     monkeypatch.setattr(
         ingest, "_landed", lambda submission: landed(submission) | {"_submission_id": submission.submission_id or None}
     )
-    with pytest.raises(BatchBlocked, match="_submission_id.required"):
+    with pytest.raises(BatchBlocked, match=r"_submission_id\.required"):
         sync(settings, source, "f4_meeting")
     assert rows(settings, "select count(*) from raw.f4_meeting") == [(0,)]
 

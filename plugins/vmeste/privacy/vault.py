@@ -38,11 +38,10 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
 
     The caller commits the vault before it lands what is returned: a crash in between repeats both.
     """
-    code_questions = {question.name: question.key for question in form.questions if question.key}
+    code_questions: dict[str, str] = {question.name: question.key for question in form.questions if question.key}
     identifying = {question.name for question in form.vault_questions} - set(code_questions)
     keys: dict[tuple[str, str], str] = {}
     for kind in set(code_questions.values()):
-        assert kind is not None
         codes = {
             _clean(submission.answers[name])
             for submission in submissions
@@ -59,8 +58,7 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
         own_keys: list[str] = []
         for name, answer in submission.answers.items():
             if name in code_questions:
-                kind = code_questions[name]
-                key = keys[(str(kind), _clean(answer))] if answer else None
+                key = keys[(code_questions[name], _clean(answer))] if answer else None
                 answers[key_column(name)] = key
                 if key:
                     own_keys.append(key)

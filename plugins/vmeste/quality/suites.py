@@ -1,8 +1,8 @@
 """The suite of a form: what the form itself says, and the rules that a form cannot say.
 
-The first part is derived from ``forms/<form_id>.md`` each time, so that a new question is checked from its first answer.
-The second lies in ``expectations/<form_id>.json`` as a native Great Expectations suite. Severity decides what happens:
-critical blocks the batch, warning puts the row into quarantine, info leaves a note on the row.
+The first part is derived from ``forms/<form_id>.md`` each time, so that a new question is checked from its first
+answer. The second lies in ``expectations/<form_id>.json`` as a native Great Expectations suite. Severity decides what
+happens: critical blocks the batch, warning puts the row into quarantine, info leaves a note on the row.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ class Suite:
     name: str
     expectations: tuple[Expectation, ...]
     references: Mapping[str, Any]
+
+    def split_by_column(self, column: str) -> tuple[Suite, Suite]:
+        """Return the expectations that do not look at a column, and those that do."""
+        looking = tuple(entry for entry in self.expectations if column in entry["kwargs"].values())
+        others = tuple(entry for entry in self.expectations if entry not in looking)
+        return Suite(self.name, others, self.references), Suite(self.name, looking, self.references)
 
     def as_json(self) -> dict[str, Any]:
         """Return the suite as Great Expectations stores it."""

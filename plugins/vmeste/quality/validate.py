@@ -34,6 +34,17 @@ class Verdict:
     remedies: Mapping[str, str] = field(default_factory=dict)
 
 
+def merge(first: Verdict, second: Verdict) -> Verdict:
+    """Return what two suites found on the same rows."""
+    return Verdict(
+        {row: (*first.broken.get(row, ()), *second.broken.get(row, ())) for row in {*first.broken, *second.broken}},
+        {row: (*first.noted.get(row, ()), *second.noted.get(row, ())) for row in {*first.noted, *second.noted}},
+        first.blocking + second.blocking,
+        first.counts + second.counts,
+        {**first.remedies, **second.remedies},
+    )
+
+
 def validate(frame: pd.DataFrame, suite: Suite) -> Verdict:
     """Check every row of a frame, shape (rows, columns), against a suite.
 
@@ -47,14 +58,12 @@ def validate(frame: pd.DataFrame, suite: Suite) -> Verdict:
     counts: list[tuple[str, str, int, int]] = []
     for result in _run(frame.assign(_row=range(len(frame))), suite.name, expectations):
         expectation = result.expectation_config
-        rule, severity = str(expectation.meta["rule"]), str(expectation.severity)
-        severity = getattr(expectation.severity, "value", severity)
-        if result.exception_info.get("raised_exception") or "unexpected_index_list" not in result.result:
-            if not result.success:
-                raise ValidationFailed(
-                    f"{suite.name}: rule {rule} could not be checked: {_reason(result.exception_info)}. "
-                    "Compare the suite's column names with the form"
-                )
+        rule, severity = str(expectation.meta["rule"]), str(expectation.severity.value)
+        if not result.success and "unexpected_index_list" not in result.result:
+            raise ValidationFailed(
+                f"{suite.name}: rule {rule} could not be checked: {_reason(result.exception_info)}. "
+                "Compare the suite's column names with the form"
+            )
         rows = [int(entry["_row"]) for entry in result.result.get("unexpected_index_list") or []]
         counts.append((rule, severity, int(result.result.get("element_count") or 0), len(rows)))
         if severity == "critical" and rows:
@@ -107,5 +116,7 @@ def _run(frame: pd.DataFrame, name: str, expectations: list[Expectation]) -> lis
 def _reason(exception_info: Mapping[str, Any]) -> str:
     message = exception_info.get("exception_message")
     if message is None:  # one entry a metric
-        message = next((str(entry.get("exception_message")) for entry in exception_info.values() if isinstance(entry, dict)), "")
+        message = next(
+            (str(entry.get("exception_message")) for entry in exception_info.values() if isinstance(entry, dict)), ""
+        )
     return str(message).splitlines()[0] if message else "no reason given"

@@ -1,0 +1,1 @@
+"""The warehouse: its server, its raw tables, how batches get in and marts come out."""

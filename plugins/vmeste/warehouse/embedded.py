@@ -102,7 +102,9 @@ def _socket_file(settings: Settings) -> Path:
 
 def _bootstrap(host: str, passwords: dict[str, str], data: Path) -> None:
     """Make users and databases, then close the door to whoever has no password."""
-    with psycopg.connect(host=host, user="postgres", password=passwords["postgres"], dbname="postgres", autocommit=True) as admin:
+    with psycopg.connect(
+        host=host, user="postgres", password=passwords["postgres"], dbname="postgres", autocommit=True
+    ) as admin:
         existing = {name for (name,) in admin.execute("select rolname from pg_roles")}
         for user in USERS:
             verb = "alter" if user in existing else "create"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,11 +21,11 @@ from vmeste.forms import Form
 from vmeste.forms.columns import answer_columns
 from vmeste.quality.suites import Suite, suite_for
 from vmeste.quality.typing import typed
-from vmeste.quality.validate import Verdict, validate
+from vmeste.quality.validate import Verdict, merge, validate
 from vmeste.settings import Settings
 from vmeste.warehouse.connect import warehouse_url
 from vmeste.warehouse.raw_tables import PIPELINE_COLUMNS, POSTGRES_TYPES
-from vmeste.warehouse.references import enrich
+from vmeste.warehouse.references import enrich, is_first
 
 logger = logging.getLogger(__name__)
 
@@ -117,8 +117,14 @@ def _load(
     for column in ("_submitted_at", "_updated_at", "_arrived_at"):
         rows[column] = pd.to_datetime(rows[column], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
     landed_on = datetime.fromisoformat(header.landed_at).astimezone(settings.zone).date()
-    frame = enrich(cursor, typed(rows, kinds), form.form_id, suite.references.get("references", {}), settings.zone)
-    verdict = validate(frame.assign(_today=pd.Timestamp(landed_on)), suite)
+    references = suite.references.get("references", {})
+    frame = enrich(cursor, typed(rows, kinds), form.form_id, references, settings.zone)
+    on_rows, on_repeats = suite.split_by_column("_is_first")
+    verdict = validate(frame.assign(_today=pd.Timestamp(landed_on)), on_rows)
+    if on_repeats.expectations:
+        sound = ~frame.index.isin(verdict.broken.keys())
+        frame["_is_first"] = is_first(cursor, frame, form.form_id, references["unique"], sound)
+        verdict = merge(verdict, validate(frame, on_repeats))
     if verdict.blocking:
         raise BatchBlocked(
             f"{header.source}, {form.form_id}: blocked by {', '.join(verdict.blocking)}. "
@@ -127,7 +133,9 @@ def _load(
 
     is_broken = frame.index.isin(verdict.broken.keys())
     is_retry = frame["_quarantine_id"].notna().to_numpy()
-    noted = pd.Series([list(verdict.noted.get(row, ())) or None for row in frame.index], index=frame.index, dtype=object)
+    noted = pd.Series(
+        [list(verdict.noted.get(row, ())) or None for row in frame.index], index=frame.index, dtype=object
+    )
     accepted = frame.assign(_warnings=noted)[~is_broken]
     _append_versions(cursor, form, header, accepted)
     voided = text[is_voided]
@@ -223,8 +231,9 @@ def _unchanged_rows(cursor: Any, form: Form, text: pd.DataFrame) -> list[int]:
                 incoming._source = waived.source
                 and incoming._submission_id = waived.submission_id
                 and incoming._content_hash = waived.content_hash
-        where waived.form_id = '{form.form_id}' and waived.state = 'waived'
-        """
+        where waived.form_id = $1::text and waived.state = 'waived'
+        """,
+        parameters=[form.form_id],
     )
     return [row for (row,) in cursor.fetchall()]
 
@@ -277,8 +286,9 @@ def _append_versions(cursor: Any, form: Form, header: landing.BatchHeader, accep
     names = [*columns, *pipeline]
     cursor.execute(
         f"insert into raw.{form.form_id} ({', '.join(names)}, _ingested_at, _batch_id) "
-        f"select {', '.join(f'{name}::{types[name]}' for name in names)}, now(), '{header.batch_id}' "
-        "from incoming_accepted on conflict do nothing"
+        f"select {', '.join(f'{name}::{types[name]}' for name in names)}, now(), $1::text "
+        "from incoming_accepted on conflict do nothing",
+        parameters=[header.batch_id],
     )
 
 
@@ -292,7 +302,8 @@ def _append_voids(cursor: Any, form: Form, header: landing.BatchHeader, voided: 
     typed_names = [f"{name}::timestamptz" if name.endswith("_at") else name for name in pipeline]
     cursor.execute(
         f"insert into raw.{form.form_id} ({', '.join(pipeline)}, _ingested_at, _batch_id) "
-        f"select {', '.join(typed_names)}, now(), '{header.batch_id}' from incoming_voids on conflict do nothing"
+        f"select {', '.join(typed_names)}, now(), $1::text from incoming_voids on conflict do nothing",
+        parameters=[header.batch_id],
     )
 
 
@@ -327,22 +338,23 @@ def _quarantine(cursor: Any, header: landing.BatchHeader, rejected: pd.DataFrame
     )
     _ingest(cursor, "incoming_rejected", kept)
     cursor.execute(
-        f"""
+        """
         insert into quarantine.rows (
             source, form_id, submission_id, content_hash, form_version, submitted_at, updated_at, review_state,
             origin, rules, remedy_ru, payload, batch_id
         )
         select
-            '{header.source}', '{header.form_id}', submission_id, content_hash, form_version, submitted_at, updated_at,
-            review_state, origin, rules, remedy_ru, payload::jsonb, '{header.batch_id}'
+            $1::text, $2::text, submission_id, content_hash, form_version, submitted_at, updated_at,
+            review_state, origin, rules, remedy_ru, payload::jsonb, $3::text
         from incoming_rejected
         on conflict (source, form_id, submission_id, content_hash) do update
             set rules = excluded.rules, remedy_ru = excluded.remedy_ru, last_tried_at = now()
-        """
+        """,
+        parameters=[header.source, header.form_id, header.batch_id],
     )
 
 
-def _extra(row: dict[str, Any]) -> dict[str, Any]:
+def _extra(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return what a row holds beyond its form's questions."""
     text = row["_extra"]
     extra: dict[str, Any] = json.loads(text) if isinstance(text, str) else {}
@@ -353,31 +365,40 @@ def _close_quarantine(
     cursor: Any, header: landing.BatchHeader, released: pd.Series, retried: pd.Series, versions: pd.DataFrame
 ) -> None:
     """Move quarantined rows on in their life: what passes now is released, what was sent anew is fixed upstream."""
-    ids = ", ".join(str(number) for number in released) or "null"
-    cursor.execute(
-        f"update quarantine.rows set state = 'released', resolved_at = now(), resolved_by = 'sync {header.batch_id}', "
-        f"last_tried_at = now() where quarantine_id in ({ids})"
-    )
-    tried = ", ".join(str(number) for number in retried) or "null"
-    cursor.execute(
-        f"update quarantine.rows set last_tried_at = now() where state = 'open' and quarantine_id in ({tried})"
-    )
+    if len(retried):
+        passed = set(released)
+        tries = pd.DataFrame({"quarantine_id": retried, "is_released": [number in passed for number in retried]})
+        _ingest(cursor, "incoming_tries", tries)
+        cursor.execute(
+            """
+            update quarantine.rows as earlier
+            set
+                last_tried_at = now(),
+                state = case when is_released then 'released' else state end,
+                resolved_at = case when is_released then now() end,
+                resolved_by = case when is_released then 'sync ' || $1::text end
+            from incoming_tries as tried
+            where earlier.quarantine_id = tried.quarantine_id and earlier.state = 'open'
+            """,
+            parameters=[header.batch_id],
+        )
     if versions.empty:
         return
     _ingest(cursor, "incoming_settled", versions)
     cursor.execute(
-        f"""
+        """
         update quarantine.rows as earlier
-        set state = 'fixed_upstream', resolved_at = now(), resolved_by = 'sync {header.batch_id}'
+        set state = 'fixed_upstream', resolved_at = now(), resolved_by = 'sync ' || $3::text
         from incoming_settled as newer
         where
             earlier.state = 'open'
-            and earlier.source = '{header.source}'
-            and earlier.form_id = '{header.form_id}'
+            and earlier.source = $1::text
+            and earlier.form_id = $2::text
             and earlier.submission_id = newer._submission_id
             and earlier.content_hash <> newer._content_hash
-            and earlier.batch_id <> '{header.batch_id}'
-        """
+            and earlier.batch_id <> $3::text
+        """,
+        parameters=[header.source, header.form_id, header.batch_id],
     )
 
 
@@ -386,18 +407,18 @@ def _record(cursor: Any, header: landing.BatchHeader, result: SyncResult, verdic
     cursor.execute(
         f"""
         insert into ops.sync_runs (
-            batch_id, run_id, source, form_id, started_at, finished_at, {', '.join(COUNTS)},
+            batch_id, run_id, source, form_id, started_at, finished_at, {", ".join(COUNTS)},
             cursor_from, cursor_to, state, error, notes
         )
         values (
             $1, $2, $3, $4, $5::text::timestamptz, clock_timestamp(),
-            {', '.join(str(getattr(result, count)) for count in COUNTS)},
+            {", ".join(str(getattr(result, count)) for count in COUNTS)},
             $6::text::jsonb, $7::text::jsonb, $8, nullif($9, ''),
             (select coalesce(array_agg(note), array[]::text[]) from jsonb_array_elements_text($10::text::jsonb) as note)
         )
         on conflict (batch_id) do update set
             finished_at = excluded.finished_at, state = excluded.state, error = excluded.error,
-            {', '.join(f'{count} = excluded.{count}' for count in COUNTS)}
+            {", ".join(f"{count} = excluded.{count}" for count in COUNTS)}
         """,
         parameters=[
             header.batch_id,
@@ -426,8 +447,8 @@ def _record(cursor: Any, header: landing.BatchHeader, result: SyncResult, verdic
         _ingest(cursor, "incoming_checks", pd.DataFrame(verdict.counts, columns=list(names)))
         cursor.execute(
             f"insert into ops.check_results (batch_id, form_id, {', '.join(names)}) "
-            f"select '{header.batch_id}', '{header.form_id}', {', '.join(names)} from incoming_checks "
-            "on conflict do nothing"
+            f"select $1::text, $2::text, {', '.join(names)} from incoming_checks on conflict do nothing",
+            parameters=[header.batch_id, header.form_id],
         )
 
 

@@ -5,7 +5,8 @@ A suite names what it needs in ``meta.references``; the rows are compared with w
 - ``pair``, ``mentee``, ``mentor`` (true) add ``_pair_is_known``, ``_mentee_is_known``, ``_mentor_is_known`` and, for a
   pair, ``_pair_start_on`` and ``_pair_ended_on``;
 - ``consent`` (``{"purpose": …, "on": …}``) adds ``_has_consent`` on the date in column ``on``;
-- ``unique`` (a list of columns) adds ``_is_first``, false on a row that repeats another submission;
+- ``unique`` (a list of columns) adds ``_is_first``, false on a row that repeats another submission; it is added last,
+  by ``is_first``, since a row that is refused for another reason repeats nothing;
 - ``varied`` (a list of questions) adds ``_is_varied``, false where all of them (at least ten) have the same answer;
 - ``logged_after`` (a date column) adds ``_hours_to_log`` from the end of that day to the submission.
 """
@@ -16,12 +17,18 @@ from collections.abc import Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-REGISTRY = {"mentee": ("r1_mentee", "mentee_key"), "mentor": ("r2_mentor", "mentor_key"), "pair": ("r3_pair", "pair_key")}
+REGISTRY = {
+    "mentee": ("r1_mentee", "mentee_key"),
+    "mentor": ("r2_mentor", "mentor_key"),
+    "pair": ("r3_pair", "pair_key"),
+}
 
 ADULT = 18
-"""Years of age; only the year of birth is known outside the vault, so the year of the birthday belongs to both sides."""
+"""Years. Only the year of birth is known outside the vault, so the year of the birthday belongs to both sides."""
 
 
 STRAIGHT_LINE = 10
@@ -44,7 +51,9 @@ def current_versions(form_id: str, columns: str) -> str:
     """
 
 
-def enrich(cursor: Any, frame: pd.DataFrame, form_id: str, references: Mapping[str, Any], zone: ZoneInfo) -> pd.DataFrame:
+def enrich(
+    cursor: Any, frame: pd.DataFrame, form_id: str, references: Mapping[str, Any], zone: ZoneInfo
+) -> pd.DataFrame:
     """Return the frame with the reference columns that a suite asks for.
 
     Args:
@@ -56,7 +65,9 @@ def enrich(cursor: Any, frame: pd.DataFrame, form_id: str, references: Mapping[s
     """
     unknown = set(references) - {*REGISTRY, "consent", "unique", "varied", "logged_after"}
     if unknown:
-        raise UnknownReference(f"{form_id}: the suite asks for references that do not exist: {', '.join(sorted(unknown))}")
+        raise UnknownReference(
+            f"{form_id}: the suite asks for references that do not exist: {', '.join(sorted(unknown))}"
+        )
     frame = frame.reset_index(drop=True)
     for kind, (registry, key) in REGISTRY.items():
         if references.get(kind):
@@ -66,8 +77,6 @@ def enrich(cursor: Any, frame: pd.DataFrame, form_id: str, references: Mapping[s
         frame = frame.merge(_pair_periods(cursor), on="pair_key", how="left")
     if "consent" in references:
         frame["_has_consent"] = _has_consent(cursor, frame, **references["consent"])
-    if "unique" in references:
-        frame["_is_first"] = _is_first(cursor, frame, form_id, references["unique"])
     if "varied" in references:
         answers = frame[references["varied"]]
         frame["_is_varied"] = (answers.nunique(axis=1) != 1) | (answers.notna().sum(axis=1) < STRAIGHT_LINE)
@@ -98,7 +107,10 @@ def _has_consent(cursor: Any, frame: pd.DataFrame, purpose: str, on: str) -> pd.
         current_versions("r5_consent", "mentee_key, purposes, given_by, child_assent, valid_from, withdrawn_on"),
     )
     consents = consents[consents["purposes"].fillna("").str.split().map(lambda given: purpose in given)]
-    rows = frame[["pair_key", on]].assign(_row=range(len(frame))).merge(pairs, on="pair_key")
+    positions = pd.Series(range(len(frame)), index=frame.index)
+    rows = frame[["pair_key", on]].assign(_row=positions).merge(pairs, on="pair_key")
+    # of an unknown pair nothing can be said: that it is unknown is said by another rule
+    unknown = ~frame["pair_key"].isin(pairs["pair_key"])
     rows = rows.merge(mentees, on="mentee_key").merge(consents, on="mentee_key")
     day = rows[on]
     age = day.dt.year - rows["birth_year"]
@@ -107,28 +119,30 @@ def _has_consent(cursor: Any, frame: pd.DataFrame, purpose: str, on: str) -> pd.
     by_person = (rows["given_by"] == "self") & (age >= ADULT)
     by_representative = (rows["given_by"] == "legal_representative") & (rows["child_assent"] == "1") & (age <= ADULT)
     covered = rows.loc[begun & ~withdrawn & (by_person | by_representative), "_row"]
-    return pd.Series(range(len(frame)), index=frame.index).isin(set(covered))
+    return unknown | positions.isin(set(covered))
 
 
-def _is_first(cursor: Any, frame: pd.DataFrame, form_id: str, columns: list[str]) -> pd.Series:
-    """Say for each row whether no other submission has the same values; rows with a gap in them never repeat."""
+def is_first(
+    cursor: Any, frame: pd.DataFrame, form_id: str, columns: list[str], sound: npt.NDArray[np.bool_]
+) -> pd.Series:
+    """Say for each row whether no other submission has the same values in ``columns``.
+
+    What raw holds came first, then the rows in the order in which the server got them. Rows with a gap in the columns
+    never repeat; of the frame's rows only ``sound`` ones, a mask of shape (rows,), can be repeated.
+    """
     listed = ", ".join(f"{column}::text as {column}" for column in columns)
     existing = _query(cursor, current_versions(form_id, f"{listed}, _source, _submission_id"))
     rows = frame[[*columns, "_source", "_submission_id", "_submitted_at"]].copy()
     for column in columns:
         if str(rows[column].dtype).startswith("datetime64"):
             rows[column] = rows[column].dt.strftime("%Y-%m-%d")
-        rows[column] = rows[column].astype("string")
-    # what raw holds came first, the rest in the order in which the server got it
-    everything = pd.concat([existing.assign(_rank=-1), rows.assign(_rank=rows["_submitted_at"].rank(method="first"))])
-    for column in columns:
-        everything[column] = everything[column].astype("string")
-    everything = everything.dropna(subset=columns).sort_values("_rank", kind="stable")
+    ranks = rows["_submitted_at"].rank(method="first").where(sound)
+    everything = pd.concat([existing.assign(_rank=-1.0), rows.assign(_rank=ranks)]).dropna(subset=[*columns, "_rank"])
+    everything = everything.astype(dict.fromkeys(columns, "string")).sort_values("_rank", kind="stable")
     everything["_submission"] = everything["_source"].astype(str) + "\0" + everything["_submission_id"].astype(str)
-    everything["_first"] = everything.groupby(columns)["_submission"].transform("first")
-    repeats = everything[(everything["_submission"] != everything["_first"]) & (everything["_rank"] >= 0)]
-    positions = pd.Series(range(len(frame)), index=frame.index)
-    return ~positions.isin(set(repeats.index))
+    earliest = everything.groupby(columns)["_submission"].transform("first")
+    repeats = everything.index[(everything["_submission"] != earliest) & (everything["_rank"] >= 0)]
+    return ~pd.Series(range(len(frame)), index=frame.index).isin(set(repeats))
 
 
 def _query(cursor: Any, statement: str) -> pd.DataFrame:

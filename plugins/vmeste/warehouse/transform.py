@@ -61,6 +61,7 @@ def build(settings: Settings, target: Target = "current", as_of: datetime | None
     """Seed, run and test the whole project.
 
     Args:
+        settings: where the project and its database are.
         target: which schemas to fill.
         as_of: only what had arrived at this moment counts; ``None`` is all that has arrived.
 

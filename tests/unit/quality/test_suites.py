@@ -36,7 +36,9 @@ def test_a_new_question_is_checked_without_touching_a_suite(tmp_path: Path) -> N
     text = (ROOT / "forms" / "f4_meeting.md").read_text(encoding="utf-8")
     row = next(line for line in text.splitlines() if "mentee_mood" in line)
     changed = tmp_path / "f4_meeting.md"
-    asked = row.replace("mentee_mood", "mentor_mood").replace("настроение", "самочувствие").replace("mentee's", "mentor's")
+    asked = (
+        row.replace("mentee_mood", "mentor_mood").replace("настроение", "самочувствие").replace("mentee's", "mentor's")
+    )
     changed.write_text(text.replace(row, f"{row}\n{asked}"), encoding="utf-8")
     form = load_form(changed)
     assert "mentor_mood" in answer_columns(form)
@@ -126,10 +128,19 @@ def test_a_sound_mart_passes() -> None:
     ],
 )
 def test_each_rule_on_the_published_figures_can_fail(change: dict[str, object], rule: str) -> None:
-    verdict = validate(pd.DataFrame([GOOD, GOOD | {"quarter": "2021-Q3"} | change]), suites(EXPECTATIONS)["indicator_quarterly"])
+    verdict = validate(
+        pd.DataFrame([GOOD, GOOD | {"quarter": "2021-Q3"} | change]), suites(EXPECTATIONS)["indicator_quarterly"]
+    )
     assert rule in verdict.blocking
 
 
 def test_a_cell_counted_twice_is_found() -> None:
     verdict = validate(pd.DataFrame([GOOD, GOOD]), suites(EXPECTATIONS)["indicator_quarterly"])
     assert verdict.blocking == ("one_row_per_cell",)
+
+
+def test_the_readme_lists_every_rule_with_its_severity() -> None:
+    table = (EXPECTATIONS / "README.md").read_text(encoding="utf-8")
+    for file in EXPECTATIONS.glob("*.json"):
+        for expectation in read_suite(file)["expectations"]:
+            assert f"| `{file.stem}` | `{expectation['meta']['rule']}` | {expectation['severity']} |" in table
