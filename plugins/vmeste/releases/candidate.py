@@ -1,0 +1,499 @@
+"""The candidate of a quarter: all that the page, the workbook and the release need, read once from the warehouse.
+
+It comes from the marts that dbt has built as of the cut-off (target ``candidate``), and, for caveats and provenance,
+from the raw tables and the quarantine. Only counts leave the warehouse here, and cells that must not be seen have lost
+their numbers already (``vmeste.releases.disclosure``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+from psycopg import sql
+from psycopg.pq import TransactionStatus
+from psycopg.rows import dict_row
+
+from vmeste.releases.disclosure import COLUMNS, IndicatorValue, hide
+from vmeste.releases.quarters import Quarter
+
+QUARTERS_BACK = 8
+FOLLOW_UP_DAYS = 60
+EVENT_COLUMNS = (
+    "held_on",
+    "filled_on",
+    "ended_on",
+    "occurred_on",
+    "start_on",
+    "withdrawn_on",
+    "valid_from",
+    "status_from",
+)
+"""The date of what a form reports, the first that it has; a form without one reports no event."""
+
+REGISTRY_FORMS = ("f9_closure", "r1_mentee", "r3_pair", "r4_pair_event", "r5_consent")
+"""Who is eligible follows from these, whatever the instrument."""
+
+_ARRIVED_AT = sql.SQL("coalesce(_updated_at, _submitted_at)")
+"""When the form server received a version; the same as in dbt's ``current_versions``."""
+
+Row = dict[str, Any]
+
+
+class CandidateError(Exception):
+    """The candidate's marts are not there or not complete: the message names the relation and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One indicator's definition, as in the seed ``indicator_definitions``: every column, as text."""
+
+    indicator_code: str
+    columns: Mapping[str, str | None]
+
+    @property
+    def name_ru(self) -> str:
+        """The indicator's full name."""
+        return self.columns.get("name_ru") or self.indicator_code
+
+    @property
+    def short_name_ru(self) -> str:
+        """The name as leadership calls it."""
+        return self.columns.get("short_name_ru") or self.name_ru
+
+    @property
+    def is_approved(self) -> bool:
+        """Whether the method owner has approved this version."""
+        return bool(self.columns.get("approved_on"))
+
+    @property
+    def source_forms(self) -> tuple[str, ...]:
+        """The instruments that the numerator comes from, separated by blanks or commas in the seed."""
+        return tuple((self.columns.get("source_forms") or "").replace(",", " ").split())
+
+    @property
+    def version(self) -> str:
+        """The definition's version."""
+        return self.columns.get("definition_version") or ""
+
+
+@dataclass(frozen=True, slots=True)
+class PairFlow:
+    """Pairs of one form in one quarter."""
+
+    quarter: str
+    form: str  # all | short | long
+    active_at_end: int
+    started: int
+    ended: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProgrammeValue:
+    """One programme measure (M2_hours, M2_meetings, M4): value in hours, meetings or share 0–1."""
+
+    measure_code: str
+    quarter: str
+    period_view: str
+    form: str
+    numerator: float | None  # hours, meetings or pairs
+    denominator: int | None  # pair-months or pairs
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    q1: float | None
+    q3: float | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUpCount:
+    """Follow-ups of one form and horizon: due soon after the cut-off, window open at it, missed in the quarter."""
+
+    form: str
+    horizon: int  # months after the pair's end
+    due_soon: int
+    open_now: int
+    missed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessCheck:
+    """One check of a recommendation of the experts (DOMAIN 7)."""
+
+    recommendation_id: str
+    section: str
+    year: int
+    status: str  # met | partial | not_met | not_computable | not_yet_due
+    measured: float | None
+    threshold: float | None
+    explanation_ru: str
+
+
+@dataclass(frozen=True, slots=True)
+class StandardLevel:
+    """The experts' level of one section of the standard in one year; the system never predicts one."""
+
+    section: str
+    year: int
+    level_ru: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyFigure:
+    """What the practice reported before there was this system."""
+
+    indicator_code: str
+    year: int
+    numerator: int | None
+    percent: int | None
+    denominator: int | None
+    denominator_basis: str | None  # inferred: the report gives no denominator
+    text_ru: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineCount:
+    """Rows that had arrived by the cut-off and still wait for a correction."""
+
+    form_id: str
+    rule: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class LateCount:
+    """Versions about events up to the quarter's end that arrived after the cut-off; the next refresh has them."""
+
+    form_id: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Submissions of one form and form version that an indicator could see as of the cut-off.
+
+    ``versions`` counts the edits too, so that a correction shows as well as a new record.
+    """
+
+    indicator_code: str
+    form_id: str
+    form_version: str
+    submissions: int
+    versions: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Everything about one quarter, as of its cut-off."""
+
+    quarter: Quarter
+    cutoff_at: datetime  # aware, in the programme's zone
+    indicators: tuple[IndicatorValue, ...]  # the quarter with its splits, the headlines up to eight quarters back
+    definitions: tuple[Definition, ...]
+    pair_flow: tuple[PairFlow, ...] = ()
+    programme: tuple[ProgrammeValue, ...] = ()
+    follow_ups: tuple[FollowUpCount, ...] = ()
+    readiness: tuple[ReadinessCheck, ...] = ()
+    sections: Mapping[str, str] = field(default_factory=dict)  # section of the standard → its Russian name
+    levels: tuple[StandardLevel, ...] = ()
+    legacy: tuple[LegacyFigure, ...] = ()
+    quarantined: tuple[QuarantineCount, ...] = ()
+    quarantined_rows: int = 0  # a row may break several rules
+    late: tuple[LateCount, ...] = ()
+    provenance: tuple[Provenance, ...] = ()
+    form_titles: Mapping[str, str] = field(default_factory=dict)  # form → its Russian title
+
+    def headline(self, code: str, view: str, quarter: Quarter | None = None) -> IndicatorValue | None:
+        """Return an indicator's cell for everybody, in the candidate's quarter unless another is named."""
+        wanted = str(quarter or self.quarter)
+        for value in self.indicators:
+            if (value.indicator_code, value.period_view, value.quarter) == (code, view, wanted) and value.is_headline:
+                return value
+        return None
+
+    def definition(self, code: str, version: str) -> Definition:
+        """Return the definition that a cell was computed by."""
+        for definition in self.definitions:
+            if (definition.indicator_code, definition.version) == (code, version):
+                return definition
+        raise CandidateError(f"indicator {code}: there is no definition of version {version!r}")
+
+    @property
+    def own_values(self) -> tuple[IndicatorValue, ...]:
+        """The cells of the candidate's quarter: what a release freezes."""
+        return tuple(value for value in self.indicators if value.quarter == str(self.quarter))
+
+    @property
+    def definition_version(self) -> str:
+        """The versions of the definitions used, in one line."""
+        return ", ".join(sorted({value.definition_version for value in self.own_values}))
+
+
+def read_candidate(
+    connection: psycopg.Connection[Any],
+    quarter: Quarter,
+    schema_prefix: str = "candidate_",
+    *,
+    zone: tzinfo = ZoneInfo("Europe/Moscow"),  # noqa: B008 - immutable
+    form_titles: Mapping[str, str] | None = None,
+) -> Candidate:
+    """Read a quarter from the schemas ``<prefix>marts`` and ``<prefix>seeds``, all from one snapshot.
+
+    Args:
+        connection: acts as ``vmeste_transformer``.
+        quarter: the quarter that the candidate's marts have been built for.
+        schema_prefix: '' reads the current marts.
+        zone: decides the cut-off.
+        form_titles: Russian titles of the forms, for the page's caveats and the workbook.
+
+    Raises:
+        CandidateError: a relation is missing, or has no row of this quarter.
+    """
+    reader = _Reader(connection, schema_prefix)
+    cutoff_at = quarter.cutoff(zone)
+    is_idle = connection.info.transaction_status == TransactionStatus.IDLE
+    try:
+        with connection.transaction():
+            if is_idle:  # a transaction of the caller's keeps the level that the caller chose
+                connection.execute("set transaction isolation level repeatable read, read only")
+            indicators = _indicators(reader, quarter)
+            definitions = _definitions(reader, indicators)
+            quarantined, quarantined_rows = _quarantined(reader, cutoff_at)
+            return Candidate(
+                quarter=quarter,
+                cutoff_at=cutoff_at,
+                indicators=hide(indicators),
+                definitions=definitions,
+                pair_flow=_pair_flow(reader, quarter),
+                programme=_programme(reader, quarter),
+                follow_ups=_follow_ups(reader, quarter, cutoff_at),
+                readiness=_readiness(reader),
+                sections=_sections(reader),
+                levels=_levels(reader),
+                legacy=_legacy(reader),
+                quarantined=quarantined,
+                quarantined_rows=quarantined_rows,
+                late=_late(reader, quarter, cutoff_at),
+                provenance=_provenance(reader, definitions, cutoff_at),
+                form_titles=dict(form_titles or {}),
+            )
+    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName) as error:
+        raise CandidateError(
+            f"the candidate of {quarter} cannot be read: {error.diag.message_primary}. Build it with "
+            f"`dbt build --target candidate` as of {cutoff_at.isoformat()}"
+        ) from error
+
+
+class _Reader:
+    """Runs queries against the marts, seeds, raw tables and quarantine of one candidate."""
+
+    def __init__(self, connection: psycopg.Connection[Any], schema_prefix: str) -> None:
+        self._connection = connection
+        self._schemas = {
+            "marts": sql.Identifier(f"{schema_prefix}marts"),
+            "seeds": sql.Identifier(f"{schema_prefix}seeds"),
+        }
+
+    def rows(self, query: str, parameters: Sequence[object] = (), **identifiers: sql.Composable) -> list[Row]:
+        """Run a query in which ``{marts}``, ``{seeds}`` and the given identifiers stand for their quoted names."""
+        composed = sql.SQL(query).format(**self._schemas, arrived_at=_ARRIVED_AT, **identifiers)
+        with self._connection.cursor(row_factory=dict_row) as cursor:
+            return cursor.execute(composed, parameters).fetchall()
+
+    def raw_forms(self) -> dict[str, set[str]]:
+        """Return the raw tables with their columns, in name order."""
+        found = self.rows(
+            "select c.relname as form_id, array_agg(a.attname::text) as columns "
+            "from pg_class c join pg_namespace n on n.oid = c.relnamespace "
+            "join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
+            "where n.nspname = 'raw' and c.relkind in ('r', 'p') group by 1 order by 1"
+        )
+        return {row["form_id"]: set(row["columns"]) for row in found if "_submission_id" in row["columns"]}
+
+
+def _indicators(reader: _Reader, quarter: Quarter) -> list[IndicatorValue]:
+    first = quarter
+    for _ in range(QUARTERS_BACK):
+        first = first.previous
+    found = reader.rows(
+        "select {columns} from {marts}.indicator_quarterly "
+        "where quarter = %s or (split_by = 'all' and quarter between %s and %s) "
+        "order by indicator_code, period_view, quarter, split_by, split_value",
+        (str(quarter), str(first), str(quarter)),
+        columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
+    )
+    values = [
+        IndicatorValue(
+            **{name: _plain(cell) for name, cell in row.items() if name != "definition_version"},
+            definition_version=str(row["definition_version"]),
+        )
+        for row in found
+    ]
+    if not any(value.quarter == str(quarter) for value in values):
+        raise CandidateError(
+            f"marts.indicator_quarterly has no row of {quarter}: either nothing had arrived by its cut-off, or the "
+            f"candidate was built for another quarter; `dbt build --target candidate` with as_of of {quarter}"
+        )
+    return values
+
+
+def _plain(cell: Any) -> Any:
+    """Return numerics of the database as float; counts, texts and flags as they are."""
+    return cell if cell is None or isinstance(cell, (str, bool, int)) else float(cell)
+
+
+def _text(cell: object) -> str | None:
+    return None if cell is None else str(cell)
+
+
+def _seed(reader: _Reader, name: str) -> list[Row]:
+    found = reader.rows("select to_jsonb(seed) as row from {seeds}.{name} as seed", name=sql.Identifier(name))
+    return [row["row"] for row in found]
+
+
+def _definitions(reader: _Reader, indicators: Sequence[IndicatorValue]) -> tuple[Definition, ...]:
+    """Return the definitions that the cells were computed by, one for each indicator and version used."""
+    used = {(value.indicator_code, value.definition_version) for value in indicators}
+    definitions = [
+        Definition(str(row["indicator_code"]), {name: _text(cell) for name, cell in row.items()})
+        for row in _seed(reader, "indicator_definitions")
+    ]
+    kept = sorted(
+        (definition for definition in definitions if (definition.indicator_code, definition.version) in used),
+        key=lambda definition: (definition.indicator_code, definition.version),
+    )
+    missing = used - {(definition.indicator_code, definition.version) for definition in kept}
+    if missing:
+        code, version = sorted(missing)[0]
+        raise CandidateError(f"indicator {code}: the seed indicator_definitions has no version {version!r}")
+    return tuple(kept)
+
+
+def _pair_flow(reader: _Reader, quarter: Quarter) -> tuple[PairFlow, ...]:
+    found = reader.rows(
+        "select quarter, form, active_at_end, started, ended from {marts}.pair_flow_quarterly "
+        "where quarter in (%s, %s) order by quarter, form",
+        (str(quarter), str(quarter.previous)),
+    )
+    return tuple(PairFlow(**row) for row in found)
+
+
+def _programme(reader: _Reader, quarter: Quarter) -> tuple[ProgrammeValue, ...]:
+    found = reader.rows(
+        "select measure_code, quarter, period_view, form, numerator, denominator, value, ci_low, ci_high, q1, q3, "
+        "status from {marts}.programme_quarterly where quarter in (%s, %s) "
+        "order by measure_code, quarter, period_view, form",
+        (str(quarter), str(quarter.previous)),
+    )
+    return tuple(ProgrammeValue(**{name: _plain(cell) for name, cell in row.items()}) for row in found)
+
+
+def _follow_ups(reader: _Reader, quarter: Quarter, cutoff_at: datetime) -> tuple[FollowUpCount, ...]:
+    cutoff_on = cutoff_at.date()
+    found = reader.rows(
+        "select form, horizon::int as horizon, "
+        "count(*) filter (where state <> 'done' and due_on >= %s and due_on < %s)::int as due_soon, "
+        "count(*) filter (where state = 'open')::int as open_now, "
+        "count(*) filter (where state = 'missed' and window_closes_on >= %s)::int as missed "
+        "from {marts}.followup_calendar group by 1, 2 order by 1, 2",
+        (cutoff_on, cutoff_on + timedelta(days=FOLLOW_UP_DAYS), quarter.starts_on),
+    )
+    return tuple(FollowUpCount(**row) for row in found)
+
+
+def _readiness(reader: _Reader) -> tuple[ReadinessCheck, ...]:
+    found = reader.rows(
+        "select recommendation_id::text as recommendation_id, section::text as section, year::int as year, status, "
+        "measured, threshold, explanation_ru from {marts}.evidence_readiness order by sort_order, check_code"
+    )
+    return tuple(ReadinessCheck(**{name: _plain(cell) for name, cell in row.items()}) for row in found)
+
+
+def _sections(reader: _Reader) -> dict[str, str]:
+    rows = sorted(_seed(reader, "standard_sections"), key=lambda row: int(row["sort_order"]))
+    return {str(row["section"]): str(row["name_ru"]) for row in rows}
+
+
+def _levels(reader: _Reader) -> tuple[StandardLevel, ...]:
+    rows = _seed(reader, "standard_levels")
+    levels = (StandardLevel(str(row["section"]), int(row["year"]), str(row["level_ru"])) for row in rows)
+    return tuple(sorted(levels, key=lambda level: (level.section, level.year)))
+
+
+def _legacy(reader: _Reader) -> tuple[LegacyFigure, ...]:
+    figures = (
+        LegacyFigure(
+            indicator_code=str(row["indicator_code"]),
+            year=int(row["reported_year"]),
+            numerator=row["reported_numerator"],
+            percent=row["reported_percent"],
+            denominator=row["implied_denominator"],
+            denominator_basis=row["denominator_basis"],
+            text_ru=str(row["reported_text_ru"]),
+        )
+        for row in _seed(reader, "legacy_indicators")
+    )
+    return tuple(sorted(figures, key=lambda figure: figure.indicator_code))
+
+
+def _quarantined(reader: _Reader, cutoff_at: datetime) -> tuple[tuple[QuarantineCount, ...], int]:
+    """Count rows still open whose version had arrived by the cut-off: they may be missing from the figures."""
+    found = reader.rows(
+        "select form_id, rule, count(*)::int as rows from quarantine.rows, unnest(rules) as rule "
+        "where state = 'open' and coalesce(updated_at, submitted_at) <= %s group by 1, 2 order by 1, 2",
+        (cutoff_at,),
+    )
+    (total,) = reader.rows(
+        "select count(*)::int as rows from quarantine.rows "
+        "where state = 'open' and coalesce(updated_at, submitted_at) <= %s",
+        (cutoff_at,),
+    )
+    return tuple(QuarantineCount(**row) for row in found), total["rows"]
+
+
+def _late(reader: _Reader, quarter: Quarter, cutoff_at: datetime) -> tuple[LateCount, ...]:
+    counts = []
+    for form_id, columns in reader.raw_forms().items():
+        event = next((sql.Identifier(name) for name in EVENT_COLUMNS if name in columns), None)
+        if event is None:
+            continue
+        (row,) = reader.rows(
+            "select count(*)::int as rows from raw.{form} where {arrived_at} > %s and {event} <= %s",
+            (cutoff_at, quarter.ends_on),
+            form=sql.Identifier(form_id),
+            event=event,
+        )
+        if row["rows"]:
+            counts.append(LateCount(form_id, row["rows"]))
+    return tuple(counts)
+
+
+def _provenance(reader: _Reader, definitions: Sequence[Definition], cutoff_at: datetime) -> tuple[Provenance, ...]:
+    counted: dict[str, list[Row]] = {}
+    for form_id in reader.raw_forms():
+        counted[form_id] = reader.rows(
+            "with visible as ("
+            " select distinct on (_source, _submission_id) _form_version, _operation,"
+            " count(*) over (partition by _source, _submission_id) as versions"
+            " from raw.{form} where {arrived_at} <= %s"
+            " order by _source, _submission_id, {arrived_at} desc, _ingested_at desc, _content_hash desc"
+            ") select _form_version as form_version, count(*)::int as submissions, sum(versions)::int as versions "
+            "from visible where _operation = 'upsert' group by 1 order by 1",
+            (cutoff_at,),
+            form=sql.Identifier(form_id),
+        )
+    return tuple(
+        Provenance(code, form_id, row["form_version"], row["submissions"], row["versions"])
+        for code in sorted({definition.indicator_code for definition in definitions})
+        for form_id in sorted({*REGISTRY_FORMS, *_forms_of(code, definitions)})
+        for row in counted.get(form_id, [])
+    )
+
+
+def _forms_of(code: str, definitions: Sequence[Definition]) -> set[str]:
+    return {form for found in definitions if found.indicator_code == code for form in found.source_forms}
