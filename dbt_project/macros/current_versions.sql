@@ -1,0 +1,37 @@
+{#-
+    The submissions of a raw table that exist as of the cut-off: of each, the version that arrived last.
+    A version arrives when the form server received it (an edit at _updated_at), not when we fetched it, so a late
+    run sees what a punctual one would have seen. A submission whose last version deletes or voids it is gone.
+-#}
+{% macro current_versions(relation) -%}
+    {%- set arrived_at = "coalesce(versions._updated_at, versions._submitted_at, versions._ingested_at)" -%}
+    select *
+    from (
+        select
+            versions.*,
+            {{ arrived_at }} as _arrived_at,
+            row_number() over (
+                partition by versions._source, versions._submission_id
+                order by {{ arrived_at }} desc, versions._ingested_at desc, versions._content_hash desc
+            ) as _version_rank
+        from {{ relation }} as versions
+        {%- if var("as_of") %}
+        where {{ arrived_at }} <= {{ as_of_at() }}
+        {%- endif %}
+    ) as ranked_versions
+    where
+        ranked_versions._version_rank = 1
+        and ranked_versions._operation = 'upsert'
+{%- endmacro %}
+
+
+{#- The key of a submission across sources: what the server called it is unique only within its source. -#}
+{% macro submission_key() -%}
+    md5(_source || '|' || _submission_id)
+{%- endmacro %}
+
+
+{#- An answer of the list yn (1, 0, 99) as boolean; a refusal (99) is NULL. -#}
+{% macro yes_no(answer) -%}
+    case {{ answer }} when '1' then true when '0' then false end
+{%- endmacro %}

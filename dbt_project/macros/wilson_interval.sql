@@ -1,0 +1,23 @@
+{#-
+    Bounds of the Wilson score interval (Wilson 1927) at 95% for `successes` of `trials`, double precision 0–1;
+    NULL where there are no trials. Unlike the normal approximation it stays within 0–1 and is honest for small n.
+-#}
+{% macro wilson_low(successes, trials) -%}
+    {{ _wilson_bound(successes, trials, "-") }}
+{%- endmacro %}
+
+
+{% macro wilson_high(successes, trials) -%}
+    {{ _wilson_bound(successes, trials, "+") }}
+{%- endmacro %}
+
+
+{% macro _wilson_bound(successes, trials, sign) -%}
+    {%- set z = "cast(1.959963984540054 as double precision)" -%}
+    {%- set k = "cast(" ~ successes ~ " as double precision)" -%}
+    {%- set n = "nullif(cast(" ~ trials ~ " as double precision), 0)" -%}
+    least(1, greatest(0, (
+        {{ k }} + {{ z }} * {{ z }} / 2
+        {{ sign }} {{ z }} * sqrt({{ k }} * ({{ n }} - {{ k }}) / {{ n }} + {{ z }} * {{ z }} / 4)
+    ) / nullif({{ n }} + {{ z }} * {{ z }}, 0)))
+{%- endmacro %}

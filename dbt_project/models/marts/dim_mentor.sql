@@ -1,0 +1,23 @@
+with
+
+registrations as (
+
+    select distinct on (mentor_key) *
+    from {{ ref('stg_r2_mentor') }}
+    order by mentor_key asc, arrived_at desc, submission_key desc
+
+),
+
+final as (
+
+    select
+        registrations.mentor_key,
+        registrations.organisation_code,
+        registrations.sex,
+        cast(registrations.birth_year as integer) as birth_year,
+        {{ is_cleared('registrations', as_of_on()) }} as is_cleared
+    from registrations
+
+)
+
+select * from final

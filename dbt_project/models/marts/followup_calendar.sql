@@ -1,0 +1,36 @@
+with
+
+scheduled as (
+
+    select * from {{ ref('int_followups_scheduled') }}
+
+),
+
+pairs as (
+
+    select * from {{ ref('int_pairs_assembled') }}
+
+),
+
+final as (
+
+    select
+        scheduled.pair_key,
+        pairs.reporting_form as form,
+        scheduled.horizon,
+        case
+            when scheduled.followup_submission_key is not null then 'done'
+            when scheduled.is_window_closed then 'missed'
+            when scheduled.window_opens_on <= {{ as_of_on() }} then 'open'
+            else 'not_yet_due'
+        end as state,
+        scheduled.reach,
+        scheduled.due_on,
+        scheduled.window_opens_on,
+        scheduled.window_closes_on
+    from scheduled
+    inner join pairs on scheduled.pair_key = pairs.pair_key
+
+)
+
+select * from final

@@ -1,0 +1,181 @@
+with
+
+outcomes as (
+
+    select * from {{ ref('fct_indicator_outcome') }}
+    where is_eligible
+
+),
+
+definitions as (
+
+    select * from {{ ref('indicator_definitions') }}
+    where is_current
+
+),
+
+windows as (
+
+    select * from {{ ref('int_windows_opened') }}
+
+),
+
+outcome_splits as (
+
+    select
+        outcomes.*,
+        splits.split_by,
+        splits.split_value
+    from outcomes
+    cross join
+        lateral (
+            values
+            ('all', 'all'),
+            ('form', outcomes.form),
+            ('group', outcomes.mentee_group),
+            ('sex', outcomes.sex),
+            ('age_band', outcomes.age_band)
+        ) as splits (split_by, split_value)
+
+),
+
+split_values as (
+
+    select
+        'all' as split_by,
+        'all' as split_value
+    union
+    select
+        split_by,
+        split_value
+    from outcome_splits
+
+),
+
+counts as (
+
+    select
+        indicator_code,
+        period_view,
+        quarter,
+        split_by,
+        split_value,
+        count(*) as eligible,
+        count(*) filter (where is_due) as due,
+        count(*) filter (where is_reached) as reached,
+        count(*) filter (where is_measured) as measured,
+        count(*) filter (where is_achieved) as achieved,
+        count(is_deteriorated) as deterioration_known,
+        count(*) filter (where is_deteriorated) as deteriorated
+    from outcome_splits
+    group by indicator_code, period_view, quarter, split_by, split_value
+
+),
+
+-- a planned indicator stays planned until the window in which somebody is eligible for the first time
+first_eligible as (
+
+    select
+        indicator_code,
+        min(event_date) as first_event_on,
+        min(cohort_on) as first_cohort_on
+    from outcomes
+    group by indicator_code
+
+),
+
+cells as (
+
+    select
+        definitions.indicator_code,
+        windows.period_view,
+        windows.quarter,
+        split_values.split_by,
+        split_values.split_value,
+        definitions.definition_version,
+        definitions.status = 'planned'
+        and coalesce(
+            case windows.period_view
+                when 'cohort_year' then first_eligible.first_cohort_on
+                else first_eligible.first_event_on
+            end > windows.window_ends_on,
+            true
+        ) as is_planned,
+        coalesce(counts.eligible, 0) as eligible,
+        coalesce(counts.due, 0) as due,
+        coalesce(counts.reached, 0) as reached,
+        coalesce(counts.measured, 0) as measured,
+        coalesce(counts.achieved, 0) as achieved,
+        coalesce(counts.deterioration_known, 0) as deterioration_known,
+        coalesce(counts.deteriorated, 0) as deteriorated
+    from definitions
+    cross join windows
+    cross join split_values
+    left join first_eligible on definitions.indicator_code = first_eligible.indicator_code
+    left join counts
+        on
+            definitions.indicator_code = counts.indicator_code
+            and windows.period_view = counts.period_view
+            and windows.quarter = counts.quarter
+            and split_values.split_by = counts.split_by
+            and split_values.split_value = counts.split_value
+
+),
+
+suppressed as (
+
+    {{ suppressed_cells('cells', table_keys=['indicator_code', 'period_view', 'quarter']) }}
+
+),
+
+-- bounds are shares too: they are given from the same number of measured people on as the share
+shares as (
+
+    select
+        suppressed.*,
+        not suppressed.is_planned and suppressed.measured > 0 as has_data,
+        not suppressed.is_planned
+        and suppressed.measured >= {{ parameter('percent_min_measured') }} as has_share,
+        cast(suppressed.measured as double precision) / nullif(suppressed.eligible, 0) as covered
+    from suppressed
+
+),
+
+final as (
+
+    select
+        quarter,
+        period_view,
+        indicator_code,
+        split_by,
+        split_value,
+        definition_version,
+        status,
+        case
+            when is_planned or covered is null then null
+            when covered >= cast({{ parameter('coverage_publish_min') }} as double precision) then 'publish'
+            when covered >= cast({{ parameter('coverage_caution_min') }} as double precision) then 'caution'
+            else 'no_headline'
+        end as coverage_band,
+        case when not is_planned then eligible end as eligible,
+        case when not is_planned then due end as due,
+        case when not is_planned then reached end as reached,
+        case when not is_planned then measured end as measured,
+        case when has_data then achieved end as achieved,
+        case when has_data and deterioration_known > 0 then deteriorated end as deteriorated,
+        case when has_data and deterioration_known > 0 then deterioration_known end as deterioration_known,
+        case when has_share then cast(achieved as double precision) / measured end as share,
+        case when has_share then {{ wilson_low('achieved', 'measured') }} end as ci_low,
+        case when has_share then {{ wilson_high('achieved', 'measured') }} end as ci_high,
+        case when not is_planned then covered end as coverage,
+        case when has_share then cast(achieved as double precision) / eligible end as worst_case,
+        case
+            when has_share then cast(achieved + eligible - measured as double precision) / eligible
+        end as best_case,
+        is_count_shown,
+        is_share_shown
+    from shares
+
+)
+
+select * from final

@@ -1,0 +1,16 @@
+-- Every current indicator has a row for everybody in every window: a hole would read as "nothing to report".
+select
+    definitions.indicator_code,
+    windows.period_view,
+    windows.quarter
+from {{ ref('indicator_definitions') }} as definitions
+cross join {{ ref('int_windows_opened') }} as windows
+left join {{ ref('indicator_quarterly') }} as cells
+    on
+        definitions.indicator_code = cells.indicator_code
+        and windows.period_view = cells.period_view
+        and windows.quarter = cells.quarter
+        and cells.split_by = 'all'
+where
+    definitions.is_current
+    and cells.indicator_code is null
