@@ -225,3 +225,10 @@ def test_late_logging_is_noted_on_the_row(settings: Settings, source: MemorySour
     source.add("f4_meeting", "late", held_on="2021-03-01", at="2021-03-09T10:00", **MEETING)
     assert sync(settings, source, "f4_meeting")["accepted"] == 1
     assert rows(settings, "select _warnings from raw.f4_meeting") == [(["logged_late"],)]
+
+
+def test_a_refused_row_does_not_make_a_sound_one_a_repeat(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "wrong", held_on="2021-03-01", at="2021-03-01T10:00", **MEETING | {"mode": "telegraph"})
+    source.add("f4_meeting", "right", held_on="2021-03-01", at="2021-03-01T11:00", **MEETING)
+    counts = sync(settings, source, "f4_meeting")
+    assert (counts["accepted"], counts["quarantined"]) == (1, 1)
