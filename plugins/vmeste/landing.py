@@ -65,7 +65,9 @@ def batch_id(source: str, form_id: str, run_id: str, rows: Sequence[Mapping[str,
     return digest.hexdigest()[:24]
 
 
-def write(landing_url: str, header: BatchHeader, columns: Sequence[str], rows: Sequence[Mapping[str, str | None]]) -> str:
+def write(
+    landing_url: str, header: BatchHeader, columns: Sequence[str], rows: Sequence[Mapping[str, str | None]]
+) -> str:
     """Land a batch and return its address.
 
     Args:

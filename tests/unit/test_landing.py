@@ -8,7 +8,9 @@ import pytest
 
 from vmeste import landing
 
-HEADER = landing.BatchHeader("b1", "run", "centre", "f4_meeting", "1", "t0", "t1", 1, None, {"files": {}}, ("note",), ())
+HEADER = landing.BatchHeader(
+    "b1", "run", "centre", "f4_meeting", "1", "t0", "t1", 1, None, {"files": {}}, ("note",), ()
+)
 ROW = {"mode": "phone", "_submission_id": "s1", "_content_hash": "h", "_updated_at": None}
 
 

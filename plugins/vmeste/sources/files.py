@@ -87,7 +87,8 @@ class FilesSource:
         folder = self._config.location
         if not folder.is_dir():
             raise SourceError(
-                f"{self.name}, {form.form_id}: there is no folder {folder}; make it or correct `location` in sources.yml"
+                f"{self.name}, {form.form_id}: there is no folder {folder}; make it or correct `location` in "
+                "sources.yml"
             )
         found = folder.glob(self._config.forms[form.form_id].files)
         # a spreadsheet that is open somewhere leaves a lock file beside it

@@ -33,6 +33,9 @@ HEADER_WITHIN = 20
 
 DELIMITERS = ",;\t|"
 
+CODES_ONLY = 40
+"""Letters beyond ASCII; with fewer there is too little to tell one Russian encoding from another."""
+
 
 class TableRefused(Exception):
     """A file is not read: the message says why and what to do."""
@@ -150,11 +153,11 @@ def decode(data: bytes) -> tuple[str, str]:
         raise TableRefused("neither UTF-8 nor Windows-1251: save the file as UTF-8") from None
     # in KOI8-R and CP866 the letters of Windows-1251 come out with their case turned or as signs
     words = re.findall(r"[А-Яа-яЁё]{4,}", text)
-    turned = [word for word in words if word[:1].islower() and word[1:].isupper() or word.isupper()]
-    if len(data) - len(text.encode("ascii", "ignore")) > 40 and (not words or len(turned) > len(words) / 2):  # noqa: PLR2004
-        foreign = [word for word in re.findall(r"[^\x00-\x7f]{4,}", text)]
-        if foreign:
-            raise TableRefused("the encoding is unclear (not UTF-8, and unlikely as Windows-1251): save it as UTF-8")
+    turned = [word for word in words if (word[:1].islower() and word[1:].isupper()) or word.isupper()]
+    foreign = sum(not character.isascii() for character in text)
+    is_unlikely = not words or len(turned) > len(words) / 2
+    if foreign > CODES_ONLY and is_unlikely and re.search(r"[^\x00-\x7f]{4,}", text):
+        raise TableRefused("the encoding is unclear (not UTF-8, and unlikely as Windows-1251): save it as UTF-8")
     return text, "cp1251"
 
 
@@ -179,7 +182,8 @@ def _refuse_oversized(text: str) -> None:
 
 def _oversized(row: int) -> TableRefused:
     return TableRefused(
-        f"row {row} has a cell of more than {MAX_CELL:,} characters: no answer is so long; look for a lost quotation mark"
+        f"row {row} has a cell of more than {MAX_CELL:,} characters: no answer is so long; look for a lost quotation "
+        "mark"
     )
 
 
@@ -229,7 +233,8 @@ def _read_xlsx(path: Path, recognise: Recognise) -> Table:
         )
     if len(found) > 1:
         raise TableRefused(
-            f"the sheets {', '.join(title for title, _ in found)} all fit this form: keep one, hide or remove the others"
+            f"the sheets {', '.join(title for title, _ in found)} all fit this form: keep one, hide or remove the "
+            "others"
         )
     title, table = found[0]
     notes = [f"sheet {title}", *table.notes]
