@@ -41,6 +41,8 @@ def _known_errors() -> tuple[type[Exception], ...]:
 
     from vmeste.forms import FormError
     from vmeste.landing import LandingError
+    from vmeste.local.airflow import AirflowServiceError
+    from vmeste.local.demo import DemoFailed
     from vmeste.quality.marts import MartsRejected
     from vmeste.quality.suites import SuiteError
     from vmeste.sources.base import SourceError
@@ -57,6 +59,8 @@ def _known_errors() -> tuple[type[Exception], ...]:
         SuiteError,
         MartsRejected,
         EmbeddedServerError,
+        AirflowServiceError,
+        DemoFailed,
         MigrationError,
         RawTableError,
         TransformError,
@@ -229,11 +233,29 @@ def url(database: Annotated[str, typer.Argument(help="warehouse or vault")]) -> 
 
 
 @app.command()
-def stop() -> None:
-    """Stop the embedded PostgreSQL."""
-    from vmeste.warehouse import embedded
+def up() -> None:
+    """Start Airflow and the embedded PostgreSQL on this machine, unless they run."""
+    from vmeste.local import airflow
 
-    embedded.stop(get_settings())
+    address = airflow.up(get_settings())
+    console.print(f"Airflow is at {address.url}; its users and passwords are in {address.passwords}", soft_wrap=True)
+
+
+@app.command()
+def down() -> None:
+    """Stop Airflow and the embedded PostgreSQL."""
+    from vmeste.local import airflow
+
+    stopped = airflow.down(get_settings())
+    console.print(f"stopped {', '.join([*stopped, 'PostgreSQL'])}")
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="Where the page and the workbook go.")] = Path("build/demo")) -> None:
+    """Do the whole job once, for real, on the reference cohort, and stop what was started."""
+    from vmeste.local import demo as story
+
+    story.run(get_settings(), out)
 
 
 @forms_app.command("check")

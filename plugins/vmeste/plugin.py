@@ -2,11 +2,14 @@
 
 from airflow.plugins_manager import AirflowPlugin
 
+from vmeste.local import preload
 from vmeste.timetables import QuarterPartitionTimetable
 
 
 class VmestePlugin(AirflowPlugin):
-    """Registers the quarterly timetable, without which a serialised DAG cannot be read back."""
+    """Registers the quarterly timetable, without which a serialised DAG cannot be read back, and the preloading."""
 
     name = "vmeste"
-    timetables = [QuarterPartitionTimetable]  # noqa: RUF012  (Airflow reads a plain class attribute)
+    # Airflow reads plain class attributes
+    timetables = [QuarterPartitionTimetable]  # noqa: RUF012
+    listeners = [preload]  # noqa: RUF012

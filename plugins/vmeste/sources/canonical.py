@@ -182,8 +182,8 @@ def instant(cell: Cell, zone: ZoneInfo) -> datetime | None:
         dotted = DOTTED_INSTANT.fullmatch(written) or DOTTED_DATE.fullmatch(written)
         try:
             if dotted:
-                day, month, year, *clock = (int(part or 0) for part in dotted.groups())
-                moment = datetime.combine(date(year, month, day), time(*clock))
+                day, month, year, hour, minute, second = (*(int(part or 0) for part in dotted.groups()), 0, 0, 0)[:6]
+                moment = datetime.combine(date(year, month, day), time(hour, minute, second))
             else:
                 moment = datetime.fromisoformat(written)
         except ValueError:

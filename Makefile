@@ -1,0 +1,66 @@
+# The two commands are `make demo` and `make test`; `make` alone says what else there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/made
+
+# bin/system_libraries may have to unpack libraries there
+export LD_LIBRARY_PATH := $(if $(LD_LIBRARY_PATH),$(LD_LIBRARY_PATH):)$(abspath $(VENV)/system)
+
+.PHONY: help venv demo test lint up down psql requirements clean
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+venv: $(STAMP) ## make the environment: Python packages, and Pango for the page
+
+$(STAMP): requirements.txt requirements-bootstrap.txt pyproject.toml bin/system_libraries
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "making the environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements-bootstrap.txt
+	@# uv reads no pip.conf: behind a mirror set UV_DEFAULT_INDEX, or pip does it and takes longer
+	@$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.txt \
+		|| $(BIN)/pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@bin/system_libraries $(VENV)
+	@touch $@
+
+demo: $(STAMP) ## the whole job once, for real, on the reference cohort; the page lies in build/demo
+	@$(BIN)/vmeste demo
+
+test: $(STAMP) lint ## every test, from style to a real scheduler
+	@$(BIN)/vmeste forms check
+	@$(BIN)/pytest
+
+lint: $(STAMP) ## ruff, mypy and sqlfluff
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint -q dbt_project/models dbt_project/tests
+
+up: $(STAMP) ## start Airflow on this machine and say where it is
+	@$(BIN)/vmeste up
+
+down: ## stop what `make up` started
+	@if [ -x $(BIN)/vmeste ]; then $(BIN)/vmeste down; fi
+
+psql: $(STAMP) ## open the warehouse in psql
+	@url=$$($(BIN)/vmeste url warehouse); \
+		"$$($(BIN)/python -c 'from vmeste.warehouse.embedded import binaries; print(binaries() / "psql")')" "$$url"
+
+requirements: $(STAMP) ## compile requirements*.txt from requirements*.in, to the newest that fits
+	@for name in requirements-bootstrap requirements; do \
+		$(BIN)/uv pip compile -q --upgrade --generate-hashes --python-version 3.11 --universal \
+			--no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; \
+	done
+
+clean: down ## remove the environment and all that the embedded mode has written
+	@rm -rf $(VENV) $${VMESTE_HOME:-.vmeste} build

@@ -1,0 +1,133 @@
+"""# ingest_forms: what people filled in, into the warehouse
+
+**Every hour.** Reads each form of each source that `forms/sources.yml` names, in four stages (people, pairs, periods,
+surveys), because a later stage is checked against what the earlier ones brought. In a stage every (source, form) is a
+branch of its own: `extract` puts identifying answers into the vault and lands the rest, `load` validates and loads it
+in one transaction. A form without news costs one look at its source and is skipped.
+
+**A branch that fails holds up no other.** The rest is loaded, and announced at the end, so that the marts are rebuilt
+once a run; then `report_failures` fails the run and says what failed.
+
+**What to do when it fails.** The message of `report_failures` names source, form and reason.
+
+- *A file was refused* (unreadable, of another form, ambiguous): mend or remove the file. The next run reads it.
+- *A critical rule failed*: nothing of that batch was loaded. The log of `load` names the rule, the rows and the remedy.
+- *The server counts more than arrived*: the next run reads again; if it stays so, the source hides rows.
+- Single rows that broke a rule do not fail the run: see `vmeste quarantine list`; each run tries the open ones again.
+
+**To repeat**: clear the failed task or just wait an hour. A repeated task changes nothing that is there already.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import (
+    Asset,
+    AssetAlias,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+    TriggerRule,
+    dag,
+    task,
+    task_group,
+)
+
+from vmeste.tags import Tag
+
+STAGES = ("people", "pairs", "periods", "surveys")
+
+# An alias, because only a run knows which forms changed: an outlet proper would announce all of them, always.
+RAW = AssetAlias("raw")
+
+LABEL = "{{ task.op_kwargs['source'] }} · {{ task.op_kwargs['form_id'] }}"
+
+# What waiting can mend is tried again; what only a person can mend fails at once.
+RETRIES = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception=["psycopg.OperationalError", "builtins.ConnectionError", "builtins.TimeoutError"],
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(minutes=1),
+            reason="the database or the source does not answer: try again",
+        ),
+    ],
+    default=RetryAction.FAIL,
+)
+
+
+@dag(
+    schedule="0 * * * *",
+    catchup=False,
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=[Tag.INGESTION],
+    default_args={"retries": 3, "retry_policy": RETRIES},
+)
+def ingest_forms() -> None:
+    """Wire the stages; see the module's docstring."""
+
+    @task(trigger_rule=TriggerRule.ALL_DONE)
+    def plan(stage: str) -> list[dict[str, str]]:
+        from vmeste import ingest
+        from vmeste.settings import get_settings
+
+        return ingest.plan(get_settings())[stage]
+
+    @task(map_index_template=LABEL)
+    def extract(source: str, form_id: str, run_id: str | None = None) -> str:
+        from airflow.sdk.exceptions import AirflowSkipException
+
+        from vmeste import ingest
+        from vmeste.settings import get_settings
+
+        batch = ingest.extract(get_settings(), source, form_id, str(run_id))
+        if batch is None:
+            raise AirflowSkipException(f"{source}, {form_id}: nothing new")
+        return batch
+
+    @task(map_index_template=LABEL)
+    def load(source: str, form_id: str, batch: str) -> dict[str, Any]:
+        from vmeste import ingest
+        from vmeste.settings import get_settings
+
+        return ingest.load(get_settings(), batch)
+
+    @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[RAW])
+    def announce_changes(*, outlet_events: Any, ti: Any) -> list[str]:
+        # one task for all forms: events that commit together start the transformation once
+        loaded = ti.xcom_pull(task_ids=[f"{stage}.load" for stage in STAGES])
+        changed = [counts["form_id"] for counts in loaded if counts and counts["has_changed_rows"]]
+        for form_id in changed:
+            outlet_events[RAW].add(Asset(f"raw/{form_id}"))
+        return changed
+
+    @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
+    def report_failures(*, ti: Any) -> None:
+        tasks = [f"{stage}.{step}" for stage in STAGES for step in ("extract", "load")]
+        tasks += [f"plan_{stage}" for stage in STAGES]
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=tasks, run_ids=[ti.run_id])[ti.run_id]
+        failures = [f"{name} failed: see its log" for name, state in states.items() if state == "failed"]
+        loaded = ti.xcom_pull(task_ids=[f"{stage}.load" for stage in STAGES])
+        failures += [f"{counts['form_id']}: {counts['error']}" for counts in loaded if counts and counts.get("error")]
+        if failures:
+            raise RuntimeError(f"{len(failures)} failed, everything else is loaded: {'; '.join(failures)}")
+
+    announced, reported = announce_changes(), report_failures()
+    previous = None
+    for stage in STAGES:
+
+        @task_group(group_id=stage)
+        def branch(source: str, form_id: str) -> None:
+            batch = extract(source=source, form_id=form_id)
+            load(source=source, form_id=form_id, batch=batch)
+
+        planned = plan.override(task_id=f"plan_{stage}")(stage)
+        branches = branch.expand_kwargs(planned)
+        if previous is not None:
+            previous >> planned
+        branches >> [announced, reported]
+        previous = branches
+
+
+ingest_forms()

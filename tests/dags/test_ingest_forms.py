@@ -1,0 +1,101 @@
+"""The wiring of the sync, and what its last two tasks say."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from vmeste.sources import load_sources
+
+if TYPE_CHECKING:
+    from airflow.dag_processing.dagbag import DagBag
+    from airflow.sdk import DAG
+
+    from vmeste.settings import Settings
+
+STAGES = ["people", "pairs", "periods", "surveys"]
+
+
+@pytest.fixture
+def dag(bag: DagBag) -> DAG:
+    return bag.dags["ingest_forms"]
+
+
+class Ti:
+    """A task instance that knows what the loads returned and how the tasks ended."""
+
+    dag_id, run_id = "ingest_forms", "run"
+
+    def __init__(self, loaded: list[Any], states: dict[str, str] | None = None) -> None:
+        self.loaded, self.states = loaded, states or {}
+
+    def xcom_pull(self, task_ids: list[str]) -> list[Any]:
+        assert task_ids == [f"{stage}.load" for stage in STAGES]
+        return self.loaded
+
+    def get_task_states(self, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, dict[str, str]]:
+        assert {name.split("_")[0] for name in task_ids if name.startswith("plan")} == {"plan"}
+        return {self.run_id: self.states}
+
+
+def counts(form_id: str, *, is_changed: bool = True, error: str | None = None) -> dict[str, Any]:
+    return {"form_id": form_id, "has_changed_rows": is_changed, "error": error}
+
+
+class Outlets(dict[Any, Any]):
+    """Collects what is announced, as Airflow's accessor does."""
+
+    def __missing__(self, alias: Any) -> list[Any]:
+        class Events(list[Any]):
+            add = list.append
+
+        return self.setdefault(alias, Events())
+
+
+def test_the_stages_are_those_of_the_sources(settings: Settings) -> None:
+    assert list(load_sources(settings.sources).stages) == STAGES
+
+
+def test_a_stage_waits_for_the_one_before(dag: DAG) -> None:
+    for earlier, later in pairwise(STAGES):
+        assert dag.get_task(f"plan_{later}").upstream_task_ids == {f"{earlier}.load"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_branch_extracts_then_loads(dag: DAG, stage: str) -> None:
+    assert dag.get_task(f"{stage}.extract").upstream_task_ids == {f"plan_{stage}"}
+    assert f"{stage}.extract" in dag.get_task(f"{stage}.load").upstream_task_ids
+    # labelled by source and form, not by number
+    assert "form_id" in dag.get_task(f"{stage}.load").map_index_template
+
+
+def test_a_failed_branch_holds_up_neither_the_next_stage_nor_the_announcement(dag: DAG) -> None:
+    for name in [f"plan_{stage}" for stage in STAGES] + ["announce_changes", "report_failures"]:
+        assert dag.get_task(name).trigger_rule == "all_done", name
+
+
+def test_only_forms_that_changed_are_announced_and_together(dag: DAG) -> None:
+    task = dag.get_task("announce_changes")
+    outlets = Outlets()
+    loaded = [counts("f4_meeting"), counts("f9_closure", is_changed=False), None, counts("r1_mentee")]
+    task.python_callable(outlet_events=outlets, ti=Ti(loaded))
+    (announced,) = outlets.values()
+    assert [asset.name for asset in announced] == ["raw/f4_meeting", "raw/r1_mentee"]
+
+
+def test_a_run_in_which_nothing_failed_is_not_failed(dag: DAG) -> None:
+    states = {"people.load_0": "success", "people.load_1": "skipped"}
+    dag.get_task("report_failures").python_callable(ti=Ti([counts("r1_mentee")], states))
+
+
+def test_a_failed_branch_fails_the_run_and_is_named(dag: DAG) -> None:
+    states = {"people.load_0": "success", "surveys.extract_2": "failed"}
+    with pytest.raises(RuntimeError, match=r"surveys\.extract_2"):
+        dag.get_task("report_failures").python_callable(ti=Ti([counts("r1_mentee")], states))
+
+
+def test_a_refused_file_fails_the_run_although_the_rest_of_its_form_is_loaded(dag: DAG) -> None:
+    with pytest.raises(RuntimeError, match=r"f4_meeting: broken\.csv"):
+        dag.get_task("report_failures").python_callable(ti=Ti([counts("f4_meeting", error="broken.csv: 0 bytes")]))
