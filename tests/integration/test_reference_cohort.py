@@ -82,7 +82,8 @@ def test_each_row_of_each_file_is_accounted_for(settings: Settings, form_id: str
 def test_each_planted_fault_is_caught_by_its_rule(settings: Settings, fault: dict[str, str]) -> None:
     found = frame(
         settings,
-        f"select rules, origin from quarantine.rows where submission_id = '{fault['submission_id']}' and state = 'open'",
+        "select rules, origin from quarantine.rows "
+        f"where submission_id = '{fault['submission_id']}' and state = 'open'",
     )
     assert len(found) == 1
     assert any(rule.endswith(RULES[fault["family"]]) for rule in found["rules"][0]), found["rules"][0]

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from tests.unit.releases.synthetic import made_up_candidate
 
+from tests.unit.releases.synthetic import made_up_candidate
 from vmeste.releases.candidate import Candidate
 from vmeste.releases.publish import Approval, Release
 

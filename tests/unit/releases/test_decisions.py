@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.releases.synthetic import cell
 
+from tests.unit.releases.synthetic import cell
 from vmeste.releases.candidate import Candidate, Definition, FollowUpCount, ReadinessCheck
 from vmeste.releases.decisions import decisions
 from vmeste.releases.disclosure import hide

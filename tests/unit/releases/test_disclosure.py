@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.releases.synthetic import cell
 
+from tests.unit.releases.synthetic import cell
 from vmeste.releases.disclosure import COUNTS, SHARES, STATUSES, IndicatorValue, hide
 
 NUMBERS = (*COUNTS, *SHARES, "coverage", "coverage_band")

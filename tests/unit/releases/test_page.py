@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
-from tests.unit.releases.synthetic import QUARTER, cell
 
+from tests.unit.releases.synthetic import QUARTER, cell
 from vmeste.releases import page
 from vmeste.releases.candidate import Candidate, Definition, ProgrammeValue
 from vmeste.releases.disclosure import IndicatorValue, hide
