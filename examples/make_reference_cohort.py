@@ -43,6 +43,8 @@ FORMS = HERE.parent / "forms"
 ZONE = ZoneInfo("Europe/Moscow")
 EXPORTED_ON = date(2022, 2, 28)
 """The day of the latest export: nothing is younger."""
+ENTERED_LATE_ON = date(2022, 1, 20)
+"""The day, after the cut-off 2022-01-15, on which forgotten papers of 2021 were entered."""
 LAST_MEETING_ON = date(2022, 1, 31)
 """The pairs that go on have logged their meetings up to this day."""
 NAMESPACE = uuid.UUID("6f0c7c3e-2f39-5d5b-9f0e-7a8d4f0e2c11")
@@ -65,7 +67,7 @@ pair form  group    sex age start      ended      baseline lif  sup  mot     fee
 9    short graduate f   18  2020-08-03 2021-04-02 none     -    -    high    edge      unreachable
 10   short graduate f   21  2020-08-31 2021-04-30 none     -    -    near    good      stale
 11   short graduate m   17  2020-09-07 2021-05-07 early    up   -    high    good      yes
-12   short ward     f   14  2020-10-12 2021-02-19 full     same same -       low       missing
+12   short ward     f   14  2020-10-12 2021-02-19 full     same same -       low       late
 13   short ward     m   15  2020-12-07 2021-08-06 full     up   up   -       good      -
 14   short ward     f   16  2021-01-18 2021-07-20 full     down down -       edge      withdrawn
 15   short ward     m   12  2021-02-08 2021-10-08 refused  up   -    -       q:good    -
@@ -101,20 +103,20 @@ pair form  group    sex age start      ended      baseline lif  sup  mot     fee
 45   long  graduate m   17  2020-11-30 2021-11-30 full     up   up   high    q:good    -
 46   long  graduate f   16  2020-12-07 2021-12-07 full     up   up   high    good      -
 47   long  graduate m   22  2020-12-14 2021-12-14 lenient  same same high    good      -
-48   long  graduate f   19  2020-12-21 2021-12-21 late     up   up   low     good      -
+48   long  graduate f   19  2020-12-21 2021-12-21 lenient  up   up   low     good      -
 """
 """The 48 pairs. ``group`` is the status on ``start``; ``age`` is the start's year less the year of birth.
 
 baseline  early: strict, on the first edition of F2, which did not ask for support (SUP); full: strict, all answered;
           refused: strict, but two support items are 99, so SUP has no score; lenient: 3 to 13 days after the start,
-          so it stays out of the headline; late: strict, but it reached the server after the cut-off; none: never asked
+          so it stays out of the headline; none: never asked
 lif, sup  how the scale moves from the baseline to the endline (of an active pair: to annual_12)
 mot       high; edge: exactly 3.5; near: 3.4 (too low) with a wish to work; neither: high without a wish; low
 feedback  good; edge: mean exactly 4.0; low; mean: 3.71 with a good overall mark; overall: high mean, overall mark 3;
           unsafe: all high, but fb_safe = 1; ``q:`` there is no end-of-pair form, the latest quarterly one counts
-followup  of the 6 months: yes, no, stale (in contact, but last 90 days ago), refused, unreachable, missing are due by
-          the cut-off; open: answered before its window closed; after: answered after the cut-off; withdrawn: filled in
-          after the consent was withdrawn
+followup  of the 6 months: yes, no, stale (in contact, but last 90 days ago), refused, unreachable, late are due by the
+          cut-off; late: as yes, but it reached the server after the cut-off; open: answered before its window closed;
+          after: answered after the cut-off; withdrawn: filled in after the consent was withdrawn
 """
 
 TURNED_GRADUATE = {24: date(2021, 6, 30), 32: date(2021, 7, 1)}
@@ -152,11 +154,14 @@ FIGURES = {
 }
 """What the design gives at the cut-off, in the views rolling_4q and cohort_year of 2021-Q4."""
 
-LATER_FIGURES = {
-    "2.1": {"eligible": 48, "measured": 21, "achieved": 15, "deteriorated": 2},
-    "2.2": {"eligible": 48, "measured": 48, "achieved": 41},
+LATER_FIGURES = {code: dict(figures) for code, figures in FIGURES.items()} | {
+    "2.3": {"eligible": 14, "measured": 12, "achieved": 10},
 }
-"""The figures of 2021-Q4 that the late arrivals change, as of 2022-02-01."""
+"""The same as of 2022-02-01, in both views: a late follow-up counts now, and no further window has closed yet.
+
+The four reported ones stay as they are at any later moment. 2.3 stays in rolling_4q, where the day a follow-up is due
+decides; in cohort_year, where the day of the end decides, more become eligible from 2022-03-03 on.
+"""
 
 REPORTED = {
     "1.1": {"count": 17, "percent": 80, "implied_denominator": 21},
@@ -595,22 +600,17 @@ def add_self_reports(cohort: Cohort, pair: Pair) -> None:
         filled_on = pair.start_on - timedelta(days=rng.choice([0, 0, 1, 2, 4, 6, 8, 11]))
         if pair.baseline == "lenient":
             filled_on = pair.start_on + timedelta(days=rng.randint(3, 13))
-        is_late = pair.baseline == "late"
-        record = cohort.add(
+        cohort.add(
             "f2_self_report",
             baseline_file(pair),
             submission_id("f2_self_report", pair.number, "baseline"),
-            datetime(2022, 1, 20, 12, 5, 11, tzinfo=ZONE) if is_late else moment(rng, filled_on, (0, 4)),
+            moment(rng, filled_on, (0, 4)),
             wording | {"wave": "baseline", "filled_on": filled_on, "assisted_by": assisted_by} | before,
         )
-        if is_late:
-            what = "базовый замер на бумаге, внесён в систему после даты среза"
-            cohort.faults.append(fault_of(record, "late_arrival", "late", what))
 
     if pair.form == "long" and pair.number % 2 and pair.number not in CLOSED_EARLY:
         filled_on = add_months(pair.start_on, 6) + timedelta(days=rng.randint(-6, 6))
-        middle = scale(rng, SUP, rng.randint(14, 21)) | scale(rng, LIF, rng.randint(22, 32))
-        middle |= scale(rng, MOT, rng.randint(14, 22)) | headcounts(rng, 1, 3) | plans(rng, "study")
+        middle = midline_answers(rng)
         cohort.add(
             "f2_self_report",
             "f2_self_report_2021-1_midline.csv",
@@ -633,10 +633,14 @@ def add_self_reports(cohort: Cohort, pair: Pair) -> None:
     )
 
 
+def midline_answers(rng: random.Random) -> dict[str, Any]:
+    """Return the answers of a midline; no indicator depends on them."""
+    answers = scale(rng, SUP, rng.randint(14, 21)) | scale(rng, LIF, rng.randint(22, 32))
+    return answers | scale(rng, MOT, rng.randint(14, 22)) | headcounts(rng, 1, 3) | plans(rng, "study")
+
+
 def baseline_file(pair: Pair) -> str:
     """Return the file in which a pair's baseline lies."""
-    if pair.baseline == "late":
-        return "f2_self_report_2022-1_entered_late.csv"
     if pair.baseline == "early":
         return "f2_self_report_2020-1_baseline.xlsx"
     return "f2_self_report_2020-2_baseline.csv"
@@ -818,7 +822,7 @@ def meeting_logged_at(rng: random.Random, held_on: date) -> datetime:
 
 def add_followups(cohort: Cohort, pair: Pair) -> None:
     """Add F7 as the design says, and the first two at 12 months."""
-    if pair.ended_on is None or pair.followup in {"-", "missing"}:
+    if pair.ended_on is None or pair.followup == "-":
         return
     rng = seeded("followup", pair.number)
     due_on = add_months(pair.ended_on, 6)
@@ -827,17 +831,23 @@ def add_followups(cohort: Cohort, pair: Pair) -> None:
         "after": date(2022, 1, 24) + timedelta(days=pair.number % 4),
         "withdrawn": date(2022, 1, 25),
     }.get(pair.followup, due_on + timedelta(days=rng.randint(-12, 40)))
+    submitted_at = moment(rng, filled_on, (0, 2))
+    if pair.followup == "late":
+        submitted_at = datetime.combine(ENTERED_LATE_ON, time(14, 31, 27), ZONE)
     record = cohort.add(
         "f7_followup",
-        f"f7_followup_{filled_on.year}.jsonl",
+        f"f7_followup_{submitted_at.year}.jsonl",
         submission_id("f7_followup", pair.number, 6),
-        moment(rng, filled_on, (0, 2)),
+        submitted_at,
         {"pair_code": pair.code, "horizon": "6", "filled_on": filled_on, "informant": "mentee"}
         | followup_answers(rng, pair, filled_on),
     )
     if pair.followup == "withdrawn":
         what = "опрос заполнен после отзыва согласия"
         cohort.faults.append(fault_of(record, "consent_withdrawn", "quarantined", what))
+    if pair.followup == "late":
+        what = "опрос через 6 месяцев записан на бумаге, внесён в систему после даты среза"
+        cohort.faults.append(fault_of(record, "late_arrival", "late", what))
     if pair.number in {1, 2}:  # the first two whose 12 months have passed
         filled_on = add_months(pair.ended_on, 12) - timedelta(days=rng.randint(10, 15))
         cohort.add(
@@ -956,7 +966,7 @@ def add_meeting_faults(cohort: Cohort) -> None:
     plant(
         "future_date", "дата встречи в 2099 году", "П-022", date(2099, 12, 11), "f4_meeting_2021-H2.csv", submitted_at
     )
-    submitted_at = datetime(2022, 1, 20, 21, 40, 2, tzinfo=ZONE)
+    submitted_at = datetime.combine(ENTERED_LATE_ON, time(21, 40, 2), ZONE)
     what = "встреча декабря внесена 20 января"
     plant("late_arrival", what, "П-029", date(2021, 12, 18), "f4_meeting_2022-H1.csv", submitted_at)
 
@@ -1031,14 +1041,14 @@ def add_feedback_faults(cohort: Cohort) -> None:
         wave="endline",
         assisted_by="mentor",
     )
+    # the last to arrive, but not the last to be filled in: taken for the latest, it would lift 2.2 to 41
     plant(
         "late_arrival",
-        "итоговая анкета декабря внесена 20 января",
+        "квартальная анкета октября внесена 20 января",
         "П-021",
-        date(2021, 12, 20),
+        date(2021, 10, 8),
         "f3_mentee_feedback_2022-H1.csv",
-        datetime(2022, 1, 20, 16, 22, 50, tzinfo=ZONE),
-        wave="endline",
+        datetime.combine(ENTERED_LATE_ON, time(16, 22, 50), ZONE),
     )
 
     endline = next(
@@ -1074,6 +1084,24 @@ def add_self_report_faults(cohort: Cohort) -> None:
     )
     what = "анкету помог заполнить наставник"
     cohort.faults.append(fault_of(assisted, "mentor_assisted", "quarantined", what))
+
+    pair = next(pair for pair in pairs() if pair.number == 48)
+    forgotten = cohort.add(
+        "f2_self_report",
+        "f2_self_report_2022-1_entered_late.csv",
+        submission_id("fault", "f2_self_report", "late_arrival"),
+        datetime.combine(ENTERED_LATE_ON, time(12, 5, 11), ZONE),
+        {
+            "pair_code": pair.code,
+            "wording": pair.group,
+            "wave": "midline",
+            "filled_on": add_months(pair.start_on, 6) + timedelta(days=2),
+            "assisted_by": "none",
+        }
+        | midline_answers(seeded("fault", "f2_self_report")),
+    )
+    what = "промежуточная анкета на бумаге, внесена в систему после даты среза"
+    cohort.faults.append(fault_of(forgotten, "late_arrival", "late", what))
 
     endline = next(
         record
@@ -1346,7 +1374,7 @@ EXPECTED_HEAD = """\
 # forms:      rows in the files = accepted versions + quarantined + unchanged
 # indicators: quarter 2021-Q4 as of 2022-01-15 00:00 Europe/Moscow, views rolling_4q and cohort_year, split all;
 #             deteriorated is any fall of the scale, however small
-# later:      what the late arrivals make of the same quarter as of 2022-02-01
+# later:      the same quarter and views as of 2022-02-01: the late follow-up counts in 2.3, the other four stay
 # reported:   what the practice reported; percents are truncated there
 """
 

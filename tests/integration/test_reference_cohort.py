@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -229,10 +230,10 @@ def test_the_same_cut_off_gives_the_same_figures(settings: Settings) -> None:
 def test_late_rows_count_from_the_moment_they_arrived(settings: Settings) -> None:
     later = EXPECTED["later"]
     transform.build(settings, "candidate", datetime.fromisoformat(later["as_of"]))
-    for code, expected in later["indicators"].items():
+    for view, (code, expected) in product(EXPECTED["period_views"], later["indicators"].items()):
         found = frame(
             settings,
             f"select {', '.join(expected)} from candidate_marts.indicator_quarterly where indicator_code = '{code}' "
-            f"and quarter = '{EXPECTED['quarter']}' and period_view = 'rolling_4q' and split_by = 'all'",
+            f"and quarter = '{EXPECTED['quarter']}' and period_view = '{view}' and split_by = 'all'",
         )
-        assert found.to_dict("records") == [expected]
+        assert found.to_dict("records") == [expected], (view, code)

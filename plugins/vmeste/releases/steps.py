@@ -20,6 +20,7 @@ from vmeste.releases.checks import failed_checks
 from vmeste.releases.page import render_html, write_pdf
 from vmeste.releases.publish import Approval, PublishError, Release, checksum_of, draft, publish, read_release
 from vmeste.releases.quarters import Quarter
+from vmeste.releases.russian import percent
 from vmeste.releases.workbook import write_workbook
 from vmeste.settings import Settings
 from vmeste.warehouse import transform
@@ -29,6 +30,7 @@ from vmeste.warehouse.connect import connect
 logger = logging.getLogger(__name__)
 
 STEM = "release"
+KINDS = ("html", "pdf", "xlsx")
 
 
 class GateClosed(Exception):
@@ -113,13 +115,16 @@ def render(settings: Settings, quarter: Quarter, prepared_by: str) -> dict[str, 
     if planned.state != "released":
         # a draft never lies where a release lies: approvers and readers must not take one for the other
         folder = folder / "draft"
-    files = _write(candidate, planned, folder)
+    files = {kind: folder / f"{STEM}.{kind}" for kind in KINDS}
+    if planned.state != "released" or not all(path.exists() for path in files.values()):
+        # what was released is not written again: its caveats speak of the day on which it was approved
+        _write(candidate, planned, folder)
     return {
         "release_id": planned.release_id,
         "state": planned.state,
         "checksum": planned.checksum,
         "summary": _summary(candidate),
-        **files,
+        **{kind: str(path) for kind, path in files.items()},
     }
 
 
@@ -184,7 +189,7 @@ def _candidate(settings: Settings, connection: Any, quarter: Quarter) -> Candida
 
 def _write(candidate: Candidate, planned: Release, folder: Path) -> dict[str, str]:
     html = render_html(candidate, planned)
-    files = {kind: folder / f"{STEM}.{kind}" for kind in ("html", "pdf", "xlsx")}
+    files = {kind: folder / f"{STEM}.{kind}" for kind in KINDS}
     folder.mkdir(parents=True, exist_ok=True)
     files["html"].write_text(html, encoding="utf-8")
     write_pdf(html, files["pdf"])
@@ -200,6 +205,6 @@ def _summary(candidate: Candidate) -> str:
         if value is None:
             continue
         counts = "–" if value.measured is None else f"{value.achieved}/{value.measured}"
-        share = "–" if value.share is None else f"{value.share:.0%}"
+        share = "–" if value.share is None else percent(value.share)
         lines.append(f"| {definition.indicator_code} {definition.short_name_ru} | {counts} | {share} |")
     return "\n".join(lines)

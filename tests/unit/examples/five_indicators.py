@@ -60,8 +60,13 @@ def status_on(statuses: pd.DataFrame, mentee_code: str, day: pd.Timestamp) -> st
     return str(own.sort_values("status_from")["status"].iloc[-1])
 
 
-def five_indicators(forms: Mapping[str, pd.DataFrame], year: int, as_of: datetime) -> dict[str, dict[str, int]]:
-    """Return code → eligible, measured, achieved (and deteriorated of 2.1 and 3.1) over one year of ends."""
+def five_indicators(
+    forms: Mapping[str, pd.DataFrame], year: int, as_of: datetime, view: str = "cohort_year"
+) -> dict[str, dict[str, int]]:
+    """Return code → eligible, measured, achieved (and deteriorated of 2.1 and 3.1) over one year, as of its Q4.
+
+    The views ``cohort_year`` and ``rolling_4q`` differ in 2.3 only: the year of the end, or of the day it is due.
+    """
     pairs = contributing_pairs(forms, year, as_of)
     statuses = forms["r1_mentee"]
     group = pd.Series(
@@ -87,7 +92,7 @@ def five_indicators(forms: Mapping[str, pd.DataFrame], year: int, as_of: datetim
         "1.1": {"eligible": len(graduates), "measured": len(motivated), "achieved": int(is_motivated.sum())},
         "2.1": change(both, "sup", eligible=len(pairs)),
         "2.2": feedback(forms["f3_mentee_feedback"], pairs),
-        "2.3": followup(forms["f7_followup"], pairs, as_of),
+        "2.3": followup(forms["f7_followup"], followups_due(forms, year, as_of, view), as_of),
         "3.1": change(both[both.index.map(group) == "ward"], "lif", eligible=int((group == "ward").sum())),
     }
 
@@ -115,9 +120,15 @@ def feedback(forms: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, int]:
     return {"eligible": len(pairs), "measured": len(one), "achieved": int(is_positive.sum())}
 
 
-def followup(forms: pd.DataFrame, pairs: pd.DataFrame, as_of: datetime) -> dict[str, int]:
+def followups_due(forms: Mapping[str, pd.DataFrame], year: int, as_of: datetime, view: str) -> pd.DataFrame:
+    """Return the ended pairs whose follow-up of the sixth month counts in the year, with the day on which it is due."""
+    ends = pd.concat([contributing_pairs(forms, ended_in, as_of) for ended_in in (year - 1, year)])
+    due = ends.dropna(subset=["ended_on"]).assign(due_on=lambda rows: rows["ended_on"] + pd.DateOffset(months=6))
+    return due[due["ended_on" if view == "cohort_year" else "due_on"].dt.year == year]
+
+
+def followup(forms: pd.DataFrame, due: pd.DataFrame, as_of: datetime) -> dict[str, int]:
     """Return 2.3 from the answers of mentees whose window of the sixth month has closed."""
-    due = pairs.dropna(subset=["ended_on"]).assign(due_on=lambda rows: rows["ended_on"] + pd.DateOffset(months=6))
     due = due[due["due_on"] + pd.Timedelta(days=60) < pd.Timestamp(as_of.date())]
     answers = forms[(forms["horizon"] == "6") & (forms["informant"] == "mentee") & (forms["reach"] == "completed")]
     answers = answers[answers["contact"].isin(["0", "1"])].merge(due[["pair_code", "due_on"]])

@@ -183,6 +183,7 @@ def test_nothing_but_the_late_arrivals_of_2021_comes_after_the_cut_off(cohort: A
             default=record.submitted_at.date(),
         )
         if record.submission_id in late:
-            assert record.submitted_at.isoformat() > "2022-01-15"
+            assert happened_on.year == 2021
+            assert record.submitted_at.date() == date(2022, 1, 20)
         elif happened_on.year <= 2021:
             assert record.submitted_at.isoformat() < "2022-01-15"

@@ -93,6 +93,17 @@ def test_faults_lie_where_they_are_said_to_lie(
         assert handled[form, "quarantined"] == counts["quarantined"]
 
 
+def test_each_survey_and_the_meeting_log_have_a_late_row(planted: dict[str, Any]) -> None:
+    late = [fault for fault in planted["faults"] if fault["handling"] == "late"]
+    assert {fault["family"] for fault in late} == {"late_arrival"}
+    assert sorted(fault["form"] for fault in late) == [
+        "f2_self_report",
+        "f3_mentee_feedback",
+        "f4_meeting",
+        "f7_followup",
+    ]
+
+
 def test_only_edits_and_overlaps_repeat_a_submission(
     files: dict[str, list[dict[str, Any]]], planted: dict[str, Any]
 ) -> None:
