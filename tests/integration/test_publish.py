@@ -240,6 +240,10 @@ def test_who_prepared_does_not_release(warehouse: Connection, candidate: Candida
             (APPROVALS[0], Approval("director", "demo-director", datetime(2032, 1, 15, tzinfo=UTC))),
             "released before demo-method had approved",
         ),
+        (
+            (APPROVALS[0], Approval("director", "Demo-Method ", APPROVALS[1].approved_at)),
+            "two people look at a release",
+        ),
     ],
 )
 def test_approvals_must_be_complete(

@@ -11,6 +11,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 
+SPLIT_VIEW = "rolling_4q"
+"""The one view whose splits are told: a quarter is the difference of two cohorts to date, so that with the splits of
+all three views a cell that is hidden in one would follow from two others."""
+
 SUPPRESSION_VERSION = "leadership-1"
 """Names the rules below and those of the mart; part of each release."""
 
@@ -68,8 +72,9 @@ SHARES = ("share", "ci_low", "ci_high", "worst_case", "best_case")
 def hide(values: Iterable[IndicatorValue]) -> tuple[IndicatorValue, ...]:
     """Return the cells with every number gone that must not be seen; the status says why.
 
-    - planned: no number at all. No data (nobody measured): how many there should be stays, results and coverage go,
-      for a result of nobody is not 0.
+    - planned: no number at all. No data (nobody measured): results and coverage go, for a result of nobody is not 0;
+      how many there should be stays in the headline, and goes in a split, where it may be one child.
+    - a split of another view than ``SPLIT_VIEW``: no number at all.
     - counts hidden: no number at all. The group's size and coverage go too: with the headline and the other cells they
       would give the hidden count's bounds away.
     - share hidden (fewer than 10 measured): counts stay, every percent of the result goes.
@@ -92,10 +97,14 @@ def _hide_cell(value: IndicatorValue) -> IndicatorValue:
     if value.status not in STATUSES:
         raise ValueError(f"indicator {value.cell}: unknown status {value.status!r}, known are {', '.join(STATUSES)}")
     nothing_shown = {"is_count_shown": False, "is_share_shown": False}
+    if not value.is_headline and value.period_view != SPLIT_VIEW:
+        status = "suppressed_secondary" if value.status == "shown" else value.status
+        hidden = replace(value, status=status)
+        return _without(hidden, (*COUNTS, *SHARES, "coverage", "coverage_band"), **nothing_shown)
     if value.status == "planned" or (value.status != "no_data" and not value.is_count_shown):
         return _without(value, (*COUNTS, *SHARES, "coverage", "coverage_band"), **nothing_shown)
     if value.status == "no_data":
-        if not value.is_headline and not value.is_count_shown:
+        if not value.is_headline:
             return _without(value, (*COUNTS, *SHARES, "coverage", "coverage_band"), **nothing_shown)
         results = ("measured", "achieved", *DETERIORATION, *SHARES, "coverage", "coverage_band")
         return _without(value, results, is_share_shown=False)

@@ -230,6 +230,11 @@ def _approved(approvals: Sequence[Approval], prepared_by: str) -> tuple[Approval
             f"{prepared_by} prepared this release and must not release it: let another director approve it, or "
             "another engineer prepare it"
         )
+    if director.user.strip().casefold() == method.user.strip().casefold():
+        raise PublishError(
+            f"{method.user} approved as the method owner and as the director: two people look at a release, let "
+            "another one give the second approval"
+        )
     if director.approved_at < method.approved_at:
         raise PublishError(f"{director.user} released before {method.user} had approved: the method owner comes first")
     return method, director

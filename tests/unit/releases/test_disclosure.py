@@ -78,6 +78,22 @@ def test_no_data_keeps_how_many_there_should_be() -> None:
     assert numbers(value, ("measured", "achieved", "share", "coverage")) == {None}
 
 
+def test_a_split_without_data_does_not_say_how_many_there_are() -> None:
+    (value,) = hide([cell("2.1", 0, 0, 1, split=("age_band", "14-15"), status="no_data")])
+    assert numbers(value) == {None}
+    assert value.status == "no_data"
+
+
+@pytest.mark.parametrize("view", ["quarter", "cohort_year"])
+def test_splits_of_other_views_are_not_told(view: str) -> None:
+    """The year up to the third quarter and up to the fourth, by sex, would give the fourth quarter's hidden cells."""
+    shown = cell("3.1", 9, 14, 14, split=("sex", "f"))
+    (value,) = hide([replace(shown, period_view=view)])
+    assert numbers(value) == {None}
+    assert value.status == "suppressed_secondary"
+    assert hide([shown]) == (shown,)
+
+
 @pytest.mark.parametrize("small", [0, 2, 8, 10])
 def test_one_small_deterioration_silences_its_whole_split(small: int) -> None:
     """The headline is public: 5 of 20 there and 3 in one half would give the other half away."""
