@@ -15,7 +15,10 @@ import psycopg
 
 from vmeste.forms import Form
 from vmeste.forms.columns import key_column
-from vmeste.sources.base import Submission
+from vmeste.sources.base import CONTENT_ID_PREFIX, Submission
+
+ORIGIN = "_origin"
+"""Where in its source a submission stands: the one thing beyond the form's questions that a connector itself adds."""
 
 VaultConnection = psycopg.Connection[tuple[Any, ...]]
 
@@ -50,6 +53,13 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
         }
         keys |= {(kind, code): key for code, key in exchange_codes(vault, kind, sorted(codes)).items()}
 
+    # an id that was made of the answers can be guessed like them: it is exchanged as a code is
+    made_ids = exchange_codes(
+        vault,
+        "submission",
+        [entry.submission_id for entry in submissions if entry.submission_id.startswith(CONTENT_ID_PREFIX)],
+    )
+
     opened: list[Submission] = []
     vaulted: list[tuple[Any, ...]] = []
     for submission in submissions:
@@ -70,14 +80,15 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
         extra = dict(submission.extra)
         if identifying:
             # an unknown column beside names may hold a name: nobody has classified it
-            for name in [name for name in extra if not name.startswith("_")]:
+            for name in [name for name in extra if name != ORIGIN]:
                 secret[f"_extra.{name}"] = json.dumps(extra.pop(name), ensure_ascii=False)
         arrived_at = submission.updated_at or submission.submitted_at
+        submission_id = made_ids.get(submission.submission_id, submission.submission_id)
         vaulted += [
-            (submission.source, submission.form_id, submission.submission_id, name, answer, arrived_at, own_keys)
+            (submission.source, submission.form_id, submission_id, name, answer, arrived_at, own_keys)
             for name, answer in secret.items()
         ]
-        opened.append(replace(submission, answers=answers, extra=extra))
+        opened.append(replace(submission, submission_id=submission_id, answers=answers, extra=extra))
     if vaulted:
         with vault.cursor() as cursor:
             cursor.executemany(

@@ -1,14 +1,24 @@
-"""Where filled-in forms come from: one module a platform, one shape of what they give (``base``)."""
+"""Where filled-in forms come from: one connector a platform, all with the interface of ``vmeste.sources.base``."""
 
-from __future__ import annotations
-
-from vmeste.sources.base import Source
-from vmeste.sources.config import SourceConfig, SourcesConfig, load_sources
+from vmeste.sources.base import Cursor, Extraction, Refusal, Source, SourceError, Submission
+from vmeste.sources.config import FormFiles, SourceConfig, SourcesConfig, load_sources
 from vmeste.sources.files import FilesSource
 
-__all__ = ["Source", "SourceConfig", "SourcesConfig", "load_sources", "open_source"]
+__all__ = [
+    "Cursor",
+    "Extraction",
+    "FormFiles",
+    "Refusal",
+    "Source",
+    "SourceConfig",
+    "SourceError",
+    "SourcesConfig",
+    "Submission",
+    "load_sources",
+    "open_source",
+]
 
 
 def open_source(config: SourceConfig) -> Source:
-    """Return the connector that a source's configuration asks for."""
-    return FilesSource(config)
+    """Return the connector of a configured source; nothing is read yet."""
+    return FilesSource(config.name, config.location, config.time_zone, config.forms)

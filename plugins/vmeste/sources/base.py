@@ -18,6 +18,13 @@ Cursor = Mapping[str, Any]
 """What a connector needs to know about its last complete read: JSON-serialisable, opaque to everybody else."""
 
 
+CONTENT_ID_PREFIX = "content-"
+"""Marks a submission id that a connector made of the answers, codes and vault answers among them.
+
+Such an id can be guessed by whoever guesses the answers: like a code it must not leave the vault's side as it is.
+"""
+
+
 class SourceError(Exception):
     """A source cannot be read: the message names the source, the form and the way out."""
 

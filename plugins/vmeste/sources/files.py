@@ -1,225 +1,424 @@
-"""Files in a folder: what people export and copy there.
+"""Forms as files in a folder: CSV, XLSX and JSON lines, as people export them.
 
-Each file is read whole or refused with the reason, and the others go on. A file that was read and has not changed since
-is no news. Every row is a submission version; its place in the file goes along as ``_origin``.
+A file is read whole or refused whole, and one refused file does not keep the others. How it was written (encoding,
+delimiter, header row, dates) is found out file by file and said in the notes. A file that was read is read again only
+when its content, or the way in which it would be read, has changed.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import hashlib
 import json
-import logging
+import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from vmeste.forms import Form, load_forms
-from vmeste.sources import canonical
-from vmeste.sources.base import Cursor, Extraction, Refusal, SourceError, Submission
-from vmeste.sources.config import SourceConfig
-from vmeste.sources.tables import Cell, Table, TableRefused, read_table
+from vmeste.forms import Form, FormError, load_form
+from vmeste.sources.base import CONTENT_ID_PREFIX, Cursor, Extraction, Refusal, SourceError, Submission
+from vmeste.sources.canonical import as_text, canonical, instants
+from vmeste.sources.columns import SYSTEM_COLUMNS, ColumnNames, Columns, Header
+from vmeste.sources.config import FormFiles
+from vmeste.sources.files_csv import read_csv
+from vmeste.sources.files_jsonl import read_jsonl
+from vmeste.sources.files_xlsx import OLE, read_xlsx, refuse_ole
+from vmeste.sources.sheets import MAX_CONTENT, Cell, FileRefused, Sheet, width_of
 
-logger = logging.getLogger(__name__)
+READER = 1
+"""Counted up when the same file would be read otherwise than before: all files are then read again."""
 
-SYSTEM_HEADERS = {
-    "submission_id": ("submission_id", "key", "meta/instanceid", "meta-instanceid", "instanceid", "_uuid"),
-    "submitted_at": ("submitted_at", "submissiondate", "_submission_time"),
-    "updated_at": ("updated_at", "updateddate"),
-    "form_version": ("form_version", "formversion", "__version__"),
-    "review_state": ("review_state", "reviewstate"),
-}
-"""What a row says of itself, under the names that form servers give it."""
+_ZIP = b"PK\x03\x04"
+_LEFTOVERS = ("~$*", ".*", "*.part", "*.tmp", "*.crdownload")  # of programs that have a file open or are copying it
+_JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+
+
+@dataclass(slots=True)
+class FilesSource:
+    """A folder of exports."""
+
+    name: str
+    location: Path
+    time_zone: str
+    forms: Mapping[str, FormFiles]
+    zone: ZoneInfo = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.zone = ZoneInfo(self.time_zone)
+
+    def has_news(self, form: Form, cursor: Cursor | None) -> bool:
+        """Say whether a file of the form is new, altered, or would be read otherwise than before.
+
+        Size and time of change decide; only where the time alone differs is the content looked at.
+        """
+        paths, known = self._paths(form), self._known(form, cursor)
+        return any(not _is_known(path, known.get(path.name)) for path in paths)
+
+    def extract(self, form: Form, cursor: Cursor | None) -> Extraction:
+        """Read the files that are new or altered since ``cursor``.
+
+        ``server_count`` is the number of rows in the files that were read. A refused file is not in the new cursor,
+        so it is tried again each time.
+
+        Raises:
+            SourceError: the folder is missing or cannot be listed, or sources.yml has no such form or column.
+        """
+        paths, known = self._paths(form), self._known(form, cursor)
+        names = ColumnNames(form, self.forms[form.form_id].columns)
+        read = dict(known)
+        tables: list[_Table] = []
+        notes: list[str] = []
+        refusals: list[Refusal] = []
+        for path in paths:
+            try:
+                if _is_known(path, known.get(path.name)):
+                    read[path.name] = known[path.name] | {"mtime_ns": path.stat().st_mtime_ns}
+                    continue
+                read.pop(path.name, None)
+                content, changed_at = _content(path)
+                table = _read_table(path, content, changed_at, names, self.zone)
+            except (FileRefused, OSError) as error:
+                reason = error if isinstance(error, FileRefused) else _unreadable(error)
+                refusals.append(Refusal(path.name, str(reason)))
+                continue
+            tables.append(table)
+            notes.append(f"{path.name}: {table.described}")
+            read[path.name] = {
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "size": len(content),
+                "mtime_ns": changed_at,
+            }
+        if not paths:
+            notes.append(f"no file in {self.location} is called {self.forms[form.form_id].files}: nothing to read")
+        elif not tables and not refusals:
+            notes.append(f"all {len(paths)} files were read before: nothing new")
+        return Extraction(
+            server_count=sum(len(table.origins) for table in tables),
+            submissions=(submission for table in tables for submission in table.submissions(self.name)),
+            cursor={"files": read, "read_as": self._read_as(form)},
+            notes=tuple(notes),
+            refusals=tuple(refusals),
+        )
+
+    def _paths(self, form: Form) -> list[Path]:
+        """The form's files in the order of their names."""
+        files = self.forms.get(form.form_id)
+        if files is None:
+            raise SourceError(
+                f"{self.name}: sources.yml does not say where {form.form_id} lies. Add it under forms of this source, "
+                f'e.g. {form.form_id}: {{files: "{form.form_id}_*"}}'
+            )
+        try:
+            entries = sorted(self.location.iterdir())
+        except OSError as error:
+            raise SourceError(
+                f"{self.name}, {form.form_id}: the folder {self.location} cannot be read ({error.strerror}). Create "
+                "it, mount it or make it readable, or mend `location` of this source in sources.yml"
+            ) from None
+        return [
+            path
+            for path in entries
+            if fnmatch.fnmatchcase(path.name, files.files)
+            and not any(fnmatch.fnmatchcase(path.name, leftover) for leftover in _LEFTOVERS)
+            and not path.is_dir()
+        ]
+
+    def _known(self, form: Form, cursor: Cursor | None) -> dict[str, dict[str, Any]]:
+        if cursor is None or cursor.get("read_as") != self._read_as(form):
+            return {}
+        return dict(cursor["files"])
+
+    def _read_as(self, form: Form) -> str:
+        """A digest of all that decides how a file is understood, beside the file itself.
+
+        Who translates a column or adds a choice need not touch the files for it to take effect.
+        """
+        questions = [
+            (
+                question.name,
+                question.kind,
+                question.label_ru,
+                question.label_en,
+                question.is_required,
+                [(choice.name, choice.label_ru, choice.label_en) for choice in question.choices],
+            )
+            for question in form.questions
+        ]
+        columns = sorted(self.forms[form.form_id].columns.items())
+        text = json.dumps([READER, self.time_zone, columns, questions], ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
-class _Columns:
-    """Where in a table the form's questions, the system columns and everything else stand."""
+class _Table:
+    """A file that was read: canonical columns, not yet submissions."""
 
-    questions: Mapping[str, int]
-    system: Mapping[str, int]
-    others: Mapping[str, int]
+    form: Form
+    answers: Mapping[str, Sequence[str | None]]  # by question that has a column
+    extra: Mapping[str, Sequence[Cell]]  # by unknown header
+    origins: Sequence[str]  # file and row, one a submission
+    submission_ids: Sequence[str | None]  # None: from the content
+    submitted_at: Sequence[datetime]
+    updated_at: Sequence[datetime | None]
+    form_versions: Sequence[str]
+    review_states: Sequence[str | None]
+    described: str
 
-
-class FilesSource:
-    """The files of one folder, by the globs of ``sources.yml``."""
-
-    def __init__(self, config: SourceConfig) -> None:
-        self.name = config.name
-        self._config = config
-        self._zone = ZoneInfo(config.time_zone)
-
-    def has_news(self, form: Form, cursor: Cursor | None) -> bool:
-        """Say whether a file is new or its bytes have changed since it was read."""
-        read = (cursor or {}).get("files", {})
-        return any(not self._is_read(path, read.get(path.name)) for path in self._files(form))
-
-    def extract(self, form: Form, cursor: Cursor | None) -> Extraction:
-        """Read the files that are new or changed, in the order of their names.
-
-        Raises:
-            SourceError: the folder does not exist.
-        """
-        read: dict[str, Any] = dict((cursor or {}).get("files", {}))
-        submissions: list[Submission] = []
-        notes: list[str] = []
-        refusals: list[Refusal] = []
-        paths = self._files(form)
-        if not paths:
-            pattern = self._config.forms[form.form_id].files
-            notes.append(f"no file is called {pattern} in {self._config.location.name}")
-        for path in paths:
-            if self._is_read(path, read.get(path.name)):
-                continue
-            try:
-                given, said = self._read(form, path)
-            except TableRefused as error:
-                refusals.append(Refusal(path.name, str(error)))
-                continue
-            submissions += given
-            notes.append(f"{path.name}: {len(given)} rows; {'; '.join(said)}")
-            read[path.name] = _fingerprint(path)
-        return Extraction(len(submissions), submissions, {"files": read}, tuple(notes), tuple(refusals))
-
-    def _files(self, form: Form) -> list[Path]:
-        folder = self._config.location
-        if not folder.is_dir():
-            raise SourceError(
-                f"{self.name}, {form.form_id}: there is no folder {folder}; make it or correct `location` in "
-                "sources.yml"
-            )
-        found = folder.glob(self._config.forms[form.form_id].files)
-        # a spreadsheet that is open somewhere leaves a lock file beside it
-        return sorted(path for path in found if path.is_file() and not path.name.startswith((".", "~")))
-
-    def _is_read(self, path: Path, known: Mapping[str, Any] | None) -> bool:
-        if known is None:
-            return False
-        status = path.stat()
-        if (status.st_size, status.st_mtime_ns) == (known["size"], known["mtime_ns"]):
-            return True
-        return bool(status.st_size == known["size"] and _sha256(path) == known["sha256"])
-
-    def _read(self, form: Form, path: Path) -> tuple[list[Submission], list[str]]:
-        mapping = {canonical.folded(header): name for header, name in self._config.forms[form.form_id].columns.items()}
-        table = read_table(path, lambda cells: len(_match(form, cells, mapping).questions))
-        columns = _match(form, table.header, mapping)
-        _refuse_other_form(form, table.header, columns)
-        notes = list(table.notes)
-        answers = self._answers(form, table, columns, notes)
-        return list(self._submissions(form, path, table, columns, answers, notes)), notes
-
-    def _answers(self, form: Form, table: Table, columns: _Columns, notes: list[str]) -> dict[str, list[str | None]]:
-        return {
-            name: canonical.column(form.question(name), [row[at] for _, row in table.rows], self._zone, notes)
-            for name, at in columns.questions.items()
-        }
-
-    def _submissions(
-        self,
-        form: Form,
-        path: Path,
-        table: Table,
-        columns: _Columns,
-        answers: Mapping[str, Sequence[str | None]],
-        notes: list[str],
-    ) -> Iterator[Submission]:
-        copied_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        for wanted, instead in (
-            ("submission_id", "a row is known by its answers"),
-            ("submitted_at", "the file's time"),
+    def submissions(self, source: str) -> Iterator[Submission]:
+        names = [question.name for question in self.form.questions]
+        columns = [self.answers.get(name) or repeat(None, len(self.origins)) for name in names]
+        answered = zip(*columns, strict=True) if columns else repeat((), len(self.origins))
+        unknown = zip(*self.extra.values(), strict=True) if self.extra else repeat((), len(self.origins))
+        for answer, extra, origin, identity, submitted, updated, version, state in zip(
+            answered,
+            unknown,
+            self.origins,
+            self.submission_ids,
+            self.submitted_at,
+            self.updated_at,
+            self.form_versions,
+            self.review_states,
+            strict=True,
         ):
-            if wanted not in columns.system:
-                notes.append(f"no column {wanted}: {instead}")
-        names = list(answers)
-        for position, (number, row) in enumerate(table.rows):
-            given = dict(zip(names, (answers[name][position] for name in names), strict=True))
-            system = {name: row[at] for name, at in columns.system.items()}
-            submitted_at = canonical.instant(system.get("submitted_at"), self._zone)
-            if submitted_at is None and canonical.text(system.get("submitted_at")) is not None:
-                raise TableRefused(f"row {number}: {system['submitted_at']!r} in column submitted_at is not a moment")
-            extra: dict[str, Any] = {
-                header: canonical.text(row[at]) for header, at in columns.others.items() if row[at] not in {None, ""}
+            answers = dict(zip(names, answer, strict=True))
+            kept: dict[str, Any] = {
+                header: cell for header, cell in zip(self.extra, extra, strict=True) if cell is not None
             }
+            kept["_origin"] = origin
             yield Submission(
-                source=self.name,
-                form_id=form.form_id,
-                submission_id=canonical.text(system.get("submission_id")) or _identity(given),
-                form_version=canonical.text(system.get("form_version")) or form.version,
-                submitted_at=submitted_at or copied_at,
-                answers=given,
-                updated_at=canonical.instant(system.get("updated_at"), self._zone),
-                review_state=canonical.text(system.get("review_state")),
-                extra=extra | {"_origin": f"{path.name}, row {number}"},
+                source,
+                self.form.form_id,
+                identity or content_id(answers),
+                version,
+                submitted,
+                answers,
+                updated_at=updated,
+                review_state=state,
+                extra=kept,
             )
 
 
-def _match(form: Form, cells: Sequence[Cell], mapping: Mapping[str, str]) -> _Columns:
-    """Find the form's questions among header cells: by name, by Russian or English label, by the source's mapping.
-
-    Raises:
-        TableRefused: two columns are the same question.
-    """
-    known = {canonical.folded(question.name): question.name for question in form.questions}
-    for question in form.questions:
-        for label in (question.label_ru, question.label_en):
-            known.setdefault(canonical.folded(label), question.name)
-    known |= mapping
-    system = {alias: name for name, aliases in SYSTEM_HEADERS.items() for alias in aliases}
-    questions: dict[str, int] = {}
-    own: dict[str, int] = {}
-    others: dict[str, int] = {}
-    for at, cell in enumerate(cells):
-        header = canonical.folded(str(cell or ""))
-        if not header:
-            continue
-        if header in known:
-            name = known[header]
-            if name in questions:
-                raise TableRefused(f"two columns are the question {name}: remove one or rename it")
-            questions[name] = at
-        elif header in system:
-            own.setdefault(system[header], at)
-        else:
-            others[str(cell).strip()] = at
-    return _Columns(questions, own, others)
+def content_id(answers: Mapping[str, str | None]) -> str:
+    """Return an id for a submission that has none: the same answers give the same id in whatever file they stand."""
+    given = {name: answer for name, answer in answers.items() if answer is not None}
+    text = json.dumps(given, ensure_ascii=False, sort_keys=True)
+    return CONTENT_ID_PREFIX + hashlib.sha256(text.encode()).hexdigest()
 
 
-def _refuse_other_form(form: Form, header: Sequence[str], columns: _Columns) -> None:
-    """A file without the form's required questions is another form's, or its columns were renamed."""
-    required = [question for question in form.questions if question.is_required and question.relevant is None]
-    missing = [question for question in required if question.name not in columns.questions]
-    if not missing:
-        return
-    if len(missing) > len(required) / 2:
-        others = load_forms(form.path.parent).values()
-        likeliest = max(others, key=lambda other: len(_match(other, header, {}).questions))
-        hint = f"it looks like {likeliest.form_id}" if likeliest.form_id != form.form_id else "it is another form's"
-        raise TableRefused(
-            f"{len(missing)} of {len(required)} required questions of {form.form_id} have no column: {hint}; move or "
-            "rename the file"
+def _is_known(path: Path, entry: Mapping[str, Any] | None) -> bool:
+    """Say whether a file is as it was when it was read."""
+    if entry is None:
+        return False
+    try:
+        found = path.stat()
+        if found.st_size != entry["size"]:
+            return False
+        if found.st_mtime_ns == entry["mtime_ns"]:
+            return True
+        with path.open("rb") as file:
+            return bool(hashlib.file_digest(file, "sha256").hexdigest() == entry["sha256"])
+    except OSError:
+        return False  # the read will say what is wrong
+
+
+def _content(path: Path) -> tuple[bytes, int]:
+    """Return a file's bytes and its time of change (ns)."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise FileRefused("it is not a file but a pipe or a device. Copy the export itself into the folder")
+    with path.open("rb") as file:
+        before = os.fstat(file.fileno())
+        if before.st_size > MAX_CONTENT:
+            raise FileRefused(
+                f"it has {before.st_size / 1024**2:,.0f} MB, more than the {MAX_CONTENT // 1024**2} MB that are read. "
+                "Split it, by year for instance; every part needs the header"
+            )
+        content = file.read(MAX_CONTENT + 1)
+        after = os.fstat(file.fileno())
+    if (before.st_size, before.st_mtime_ns) != (len(content), after.st_mtime_ns):
+        raise FileRefused("it is being written just now. It will be read at the next run; nothing is to be done")
+    if not content:
+        raise FileRefused("it is empty (0 bytes). Export or copy it again")
+    return content, after.st_mtime_ns
+
+
+def _unreadable(error: OSError) -> str:
+    return f"it cannot be read ({error.strerror or error}). Make it readable for the user that runs the pipeline"
+
+
+def _read_table(path: Path, content: bytes, changed_at: int, names: ColumnNames, zone: ZoneInfo) -> _Table:
+    sheet = _read_sheet(path, content, names)
+    header = names.find_header(sheet.rows[:1] if sheet.has_header_first else sheet.rows)
+    try:
+        columns = names.resolve(sheet, header, ())
+    except FileRefused:
+        # once more with the other forms at hand, to say which of them it may be
+        columns = names.resolve(sheet, header, _other_forms(names.form))
+    moment = datetime.fromtimestamp(changed_at / 1e9, UTC)
+    return _table(path.name, sheet, columns, names.form, moment, zone)
+
+
+def _read_sheet(path: Path, content: bytes, names: ColumnNames) -> Sheet:
+    if content.startswith(OLE):
+        raise refuse_ole(content)
+    if content.startswith(_ZIP):
+        return read_xlsx(content, names.fits)
+    suffix = path.suffix.lower()
+    if suffix in (".xlsx", ".xlsm"):
+        raise FileRefused(
+            "the workbook is broken: it does not begin as .xlsx does. Copy it here again, or save it anew"
         )
-    listed = ", ".join(f"{question.name} («{question.label_ru}»)" for question in missing)
-    unknown = ", ".join(columns.others) or "none"
-    raise TableRefused(
-        f"no column for the required question {listed}. Columns that were not recognised: {unknown}. Rename the column "
-        "in the file, or say in sources.yml which it is: `columns: {header: question}`"
+    if suffix in _JSON_SUFFIXES:
+        return read_jsonl(content)
+    return read_csv(content, names.recognised)
+
+
+def _other_forms(form: Form) -> list[ColumnNames]:
+    others = []
+    for path in sorted(form.path.parent.glob("*.md")):
+        try:
+            other = load_form(path)
+        except FormError:
+            continue  # not a form, or not a sound one: no reason to keep quiet about this file
+        if other.form_id != form.form_id:
+            others.append(ColumnNames(other))
+    return others
+
+
+def _table(file: str, sheet: Sheet, columns: Columns, form: Form, changed_at: datetime, zone: ZoneInfo) -> _Table:
+    header = columns.header
+    rows, numbers, blank = _filled_rows(sheet, header)
+    cells = list(zip(*rows, strict=True)) if rows else [()] * header.width
+
+    answers: dict[str, list[str | None]] = {}
+    written: dict[str, list[str]] = {}
+    for name, index in columns.questions.items():
+        question = form.question(name)
+        texts = _texts(cells[index], question.kind, sheet)
+        answers[name], way = canonical(texts, question, zone)
+        if question.kind == "date" and not all(cell is None or isinstance(cell, str) for cell in cells[index]):
+            way = "Excel dates" if sheet.excel_epoch else way
+        if way is not None:
+            written.setdefault(way, []).append(name)
+
+    system = {name: _texts(cells[index], _SYSTEM_KINDS[name], sheet) for name, index in columns.system.items()}
+    notes = [f"{len(rows)} rows", *sheet.detected]
+    if not sheet.has_header_first:
+        notes.append(f"header in row {sheet.numbers[header.row]}")
+    notes += [f"{', '.join(names)}: {way}" for way, names in written.items()]
+    submitted_at = _submitted_at(system.get("submitted_at"), numbers, changed_at, zone, notes)
+    updated_at = _updated_at(system.get("updated_at"), numbers, zone)
+    identities = _identities(system.get("submission_id"), len(rows), notes)
+    versions = _versions(system.get("form_version"), len(rows), form, notes)
+    unknown = {title: [_as_written(cell) for cell in cells[index]] for title, index in columns.unknown.items()}
+    extra = {title: kept for title, kept in unknown.items() if any(cell is not None for cell in kept)}
+    if extra:
+        notes.append(f"unknown columns kept beside the answers: {', '.join(extra)}")
+    if columns.missing:
+        notes.append(f"no column for {', '.join(columns.missing)}")
+    if blank:
+        notes.append(f"{blank} blank rows left out")
+    return _Table(
+        form,
+        answers,
+        extra,
+        [f"{file}, row {number}" for number in numbers],
+        identities,
+        submitted_at,
+        updated_at,
+        versions,
+        system.get("review_state") or [None] * len(rows),
+        "; ".join(notes),
     )
 
 
-def _identity(answers: Mapping[str, str | None]) -> str:
-    """Return the same id for the same answers in whatever file; one-way, and of the whole row, not of a name."""
-    given = json.dumps({name: answer for name, answer in answers.items() if answer}, sort_keys=True)
-    return f"row-{hashlib.sha256(given.encode()).hexdigest()[:32]}"
+_SYSTEM_KINDS = {name: "dateTime" if name.endswith("_at") else "text" for name in SYSTEM_COLUMNS}
 
 
-def _fingerprint(path: Path) -> dict[str, Any]:
-    status = path.stat()
-    return {"size": status.st_size, "mtime_ns": status.st_mtime_ns, "sha256": _sha256(path)}
+def _filled_rows(sheet: Sheet, header: Header) -> tuple[list[Sequence[Cell]], list[int], int]:
+    """Return the rows below the header, each as long as it, their numbers, and how many were blank.
+
+    Blank rows below the last filled one are not counted: they are no rows to anybody.
+    """
+    width = header.width
+    rows: list[Sequence[Cell]] = []
+    numbers: list[int] = []
+    last = header.row
+    for index in range(header.row + 1, len(sheet.rows)):
+        row = sheet.rows[index]
+        if not any(row) and all(cell is None or cell == "" for cell in row):
+            continue
+        if len(row) != width:
+            filled = width_of(row)
+            if filled > width:
+                raise FileRefused(
+                    f"row {sheet.numbers[index]} has {filled:,} columns, the header has {width:,}. A delimiter inside "
+                    "an answer does this, or a note beside the table: quote the answer, delete the note, or give the "
+                    "column a header"
+                )
+            row = [*row[:width], *repeat(None, width - len(row))]
+        rows.append(row)
+        numbers.append(sheet.numbers[index])
+        last = index
+    return rows, numbers, (sheet.numbers[last] - sheet.numbers[header.row] - len(rows)) if rows else 0
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _texts(cells: Sequence[Cell], kind: str, sheet: Sheet) -> list[str | None]:
+    epoch = sheet.excel_epoch
+    return [(cell.strip() or None) if isinstance(cell, str) else as_text(cell, kind, epoch) for cell in cells]
+
+
+def _as_written(cell: Cell) -> Cell:
+    """Return an unknown column's cell so that JSON can hold it; blank is nothing."""
+    if isinstance(cell, str):
+        return cell if cell.strip() else None
+    return cell if cell is None or isinstance(cell, bool | int | float | list | dict) else as_text(cell, "text")
+
+
+def _submitted_at(
+    texts: Sequence[str | None] | None, numbers: Sequence[int], changed_at: datetime, zone: ZoneInfo, notes: list[str]
+) -> list[datetime]:
+    if texts is None:
+        notes.append("no column submitted_at: the file's time of change stands for it")
+        return [changed_at] * len(numbers)
+    found = _moments(texts, "submitted_at", numbers, zone)
+    absent = sum(moment is None for moment in found)
+    if absent:
+        notes.append(f"{absent} rows without submitted_at: the file's time of change stands for it")
+    return [moment or changed_at for moment in found]
+
+
+def _updated_at(texts: Sequence[str | None] | None, numbers: Sequence[int], zone: ZoneInfo) -> list[datetime | None]:
+    return [None] * len(numbers) if texts is None else _moments(texts, "updated_at", numbers, zone)
+
+
+def _moments(texts: Sequence[str | None], column: str, numbers: Sequence[int], zone: ZoneInfo) -> list[datetime | None]:
+    """Read when versions arrived. A version that arrived nobody knows when belongs to no cut-off: no guess is made."""
+    known, _ = instants(texts, column, zone)
+    for text, number in zip(texts, numbers, strict=True):
+        if text is not None and known[text] is None:
+            raise FileRefused(
+                f"row {number}: {text[:40]!r} in {column} is no moment. Write it as 2021-12-31T18:30:00+03:00 or "
+                "31.12.2021 18:30:00"
+            )
+    return [known[text] if text is not None else None for text in texts]
+
+
+def _identities(texts: Sequence[str | None] | None, count: int, notes: list[str]) -> Sequence[str | None]:
+    if texts is None:
+        notes.append("no column submission_id: ids come from the answers, so an edited row is a new submission")
+        return [None] * count
+    absent = sum(text is None for text in texts)
+    if absent:
+        notes.append(f"{absent} rows without submission_id: theirs come from the answers")
+    return texts
+
+
+def _versions(texts: Sequence[str | None] | None, count: int, form: Form, notes: list[str]) -> list[str]:
+    if texts is None or None in texts:
+        notes.append(f"form_version is not given everywhere: taken as {form.version}")
+    return [text or form.version for text in texts or [None] * count]

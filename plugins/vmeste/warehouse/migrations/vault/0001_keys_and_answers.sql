@@ -8,7 +8,7 @@ revoke all on schema public from public;
 create schema vault;
 
 create table vault.keys (
-    kind text not null check (kind in ('mentee', 'mentor', 'pair')),
+    kind text not null check (kind in ('mentee', 'mentor', 'pair', 'submission')),
     code text not null,
     key text not null unique default gen_random_uuid()::text,
     created_at timestamptz not null default now(),
