@@ -8,9 +8,9 @@
 
     1. planned: the indicator is not collected yet. no_data: nobody was measured. Neither is a 0.
     2. suppressed_small_n, counts hidden: in a split the count or its complement is below `split_min_count`.
-    3. suppressed_secondary, counts hidden: the smallest open cell of a split in which a hidden one would follow from
-       the margin: because it is the only hidden one, or because together the hidden ones achieved 0 or everything.
-       One more cell is always enough, for an open cell has both counts at or above `split_min_count`.
+    3. suppressed_secondary, counts hidden: the smallest open cells of a split with a hidden one, until at least two
+       cells are hidden and together, which is what the margin less the shown cells gives away, their count and its
+       complement are at or above `split_min_count`.
     4. suppressed_small_n, counts shown: fewer than `percent_min_measured` measured; "7 of 9" is said, 78% is not.
 
     The numbers stay in the marts. Whoever shows or publishes them takes them out where the flags say so.
@@ -39,23 +39,21 @@
             hidden_marked.*,
             hidden_marked.is_open
             and hidden_marked.split_by <> 'all'
-            and row_number() over (
-                partition by {{ split_columns }}, hidden_marked.is_open
-                order by hidden_marked.measured, hidden_marked.achieved, hidden_marked.split_value
-            ) = 1
-            and (
-                count(*) filter (where hidden_marked.is_small) over (partition by {{ split_columns }}) = 1
-                or sum(hidden_marked.achieved)
-                    filter (where hidden_marked.is_small) over (partition by {{ split_columns }}) = 0
-                or sum(hidden_marked.measured - hidden_marked.achieved)
-                    filter (where hidden_marked.is_small) over (partition by {{ split_columns }}) = 0
-            ) is true as is_secondary
+            and bool_or(hidden_marked.is_small) over (partition by {{ split_columns }})
+            and not coalesce(
+                sum(hidden_marked.is_filled) over (smaller_cells) >= 2
+                and sum(hidden_marked.achieved) over (smaller_cells) >= {{ parameter("split_min_count") }}
+                and sum(hidden_marked.measured - hidden_marked.achieved) over (smaller_cells)
+                >= {{ parameter("split_min_count") }},
+                false
+            ) as is_secondary
         from (
             select
                 small_marked.*,
                 small_marked.measured > 0
                 and not small_marked.is_planned
-                and not small_marked.is_small as is_open
+                and not small_marked.is_small as is_open,
+                cast(small_marked.measured > 0 as integer) as is_filled
             from (
                 select
                     {{ cells }}.*,
@@ -67,5 +65,11 @@
                 from {{ cells }}
             ) as small_marked
         ) as hidden_marked
+        window smaller_cells as (
+            partition by {{ split_columns }}
+            order by
+                hidden_marked.is_small desc, hidden_marked.measured, hidden_marked.achieved, hidden_marked.split_value
+            rows between unbounded preceding and 1 preceding
+        )
     ) as secondary_marked
 {%- endmacro %}

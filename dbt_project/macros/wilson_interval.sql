@@ -12,12 +12,17 @@
 {%- endmacro %}
 
 
+{#- greatest and least ignore NULL, hence the case; they take off what rounding leaves outside 0–1. -#}
 {% macro _wilson_bound(successes, trials, sign) -%}
     {%- set z = "cast(1.959963984540054 as double precision)" -%}
     {%- set k = "cast(" ~ successes ~ " as double precision)" -%}
-    {%- set n = "nullif(cast(" ~ trials ~ " as double precision), 0)" -%}
-    least(1, greatest(0, (
-        {{ k }} + {{ z }} * {{ z }} / 2
-        {{ sign }} {{ z }} * sqrt({{ k }} * ({{ n }} - {{ k }}) / {{ n }} + {{ z }} * {{ z }} / 4)
-    ) / nullif({{ n }} + {{ z }} * {{ z }}, 0)))
+    {%- set n = "cast(" ~ trials ~ " as double precision)" -%}
+    case
+        when {{ trials }} > 0
+            then
+                least(1, greatest(0, (
+                    {{ k }} + {{ z }} * {{ z }} / 2
+                    {{ sign }} {{ z }} * sqrt({{ k }} * ({{ n }} - {{ k }}) / {{ n }} + {{ z }} * {{ z }} / 4)
+                ) / ({{ n }} + {{ z }} * {{ z }})))
+    end
 {%- endmacro %}

@@ -175,11 +175,14 @@ full_results as (
 
 ),
 
+-- a form without valid scores is no data from before: change can be computed from none of it
 with_strict_baseline as (
 
-    select distinct pair_key
+    select pair_key
     from scores
-    where is_strict_baseline
+    where is_strict_baseline and score is not null and assisted_by <> 'mentor'
+    group by pair_key
+    having count(distinct scale_code) = 3
 
 ),
 
