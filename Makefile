@@ -44,7 +44,7 @@ lint: $(STAMP) ## ruff, mypy and sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/sqlfluff lint -q dbt_project/models dbt_project/tests
+	@$(BIN)/python -m vmeste.local.lint_sql
 
 up: $(STAMP) ## start Airflow on this machine and say where it is
 	@$(BIN)/vmeste up

@@ -135,15 +135,15 @@ def refresh_quarterly_indicators() -> None:
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
     def tell_outcome(rendered: dict[str, str], *, ti: Any) -> str:
-        for role in ("method", "director"):
-            answer = ti.xcom_pull(task_ids=f"approve_{role}")
-            if answer and answer["chosen_options"] != [ApprovalOperator.APPROVE]:
-                return (
-                    f"{rendered['release_id']} was rejected by {answer['responded_by_user']['id']}: nothing is released"
-                )
-        released = ti.xcom_pull(task_ids="release")
-        if released:
+        # a rejecting approval returns nothing: it has ended well, and what follows it is skipped
+        steps = ["approve_method", "approve_director", "release"]
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=steps, run_ids=[ti.run_id])[ti.run_id]
+        if states["release"] == "success":
+            released = ti.xcom_pull(task_ids="release")
             return f"{released['release_id']} is released: {released['pdf']}"
+        for step, who in (("approve_director", APPROVERS.director), ("approve_method", APPROVERS.method_owner)):
+            if states[step] == "success":
+                return f"{rendered['release_id']} was rejected by {who}: nothing is released"
         return f"{rendered['release_id']} stands already with the same figures: nothing is changed"
 
     validated, rendered = validate(), render()

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -187,18 +188,18 @@ def start(settings: Settings) -> Address:
 def stop(settings: Settings) -> list[str]:
     """End the services that `start` started, and their children; return their names."""
     running = _running(settings)
-    family = []
-    for process in running.values():
+    services = list(running.values())
+    children = []
+    for service in services:
         with contextlib.suppress(psutil.NoSuchProcess):
-            family += [process, *process.children(recursive=True)]
-    for process in running.values():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _, alive = psutil.wait_procs(family, timeout=STOP_SECONDS)
-    for process in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(alive, timeout=STOP_SECONDS)
+            children += service.children(recursive=True)
+    # a service ends its children itself, given the time; what it left behind is ended after it
+    for processes, seconds in ((services, STOP_SECONDS), (children, STOP_SECONDS // 4)):
+        _signal(processes, signal.SIGTERM)
+        until = time.monotonic() + seconds
+        while any(map(_is_alive, processes)) and time.monotonic() < until:
+            time.sleep(0.1)
+        _signal(processes, signal.SIGKILL)
     _pids_file(settings).unlink(missing_ok=True)
     return list(running)
 
@@ -334,6 +335,20 @@ def _running(settings: Settings) -> dict[str, psutil.Process]:
     for name, (pid, created) in json.loads(file.read_text(encoding="utf-8")).items():
         with contextlib.suppress(psutil.NoSuchProcess):
             process = psutil.Process(pid)
-            if process.create_time() == created and process.status() != psutil.STATUS_ZOMBIE:
+            if process.create_time() == created and _is_alive(process):
                 running[name] = process
     return running
+
+
+def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in filter(_is_alive, processes):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """Say whether a process runs; one that has ended and that nobody has asked after (a zombie) does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from vmeste.approvers import get_approvers
 from vmeste.local import airflow
-from vmeste.local.rest import RUN_ENDED, TASK_ENDED, Session
+from vmeste.local.rest import RUN_ENDED, TASK_ENDED, ApiError, Session
 from vmeste.settings import Settings
 from vmeste.warehouse import embedded, migrate, transform
 from vmeste.warehouse.connect import connect
@@ -68,6 +68,8 @@ def run(settings: Settings, out: Path, console: Console | None = None) -> Path:
             _show_quarantine(settings, console)
             _show_where_next(console, folder)
         return folder
+    except ApiError as error:
+        raise DemoFailed(str(error)) from error
     finally:
         signal.signal(signal.SIGTERM, previous)
         console.print(f"[dim]{time.monotonic() - began:.0f} s in all[/]")
@@ -149,8 +151,12 @@ def _ingest(settings: Settings, console: Console, admin: Session) -> bool:
                 (run_id,),
             ).fetchall()
         total = [sum(column) for column in zip(*[row[1:] for row in rows], strict=True)]
-        said.append(f"{total[0]} rows of {len(rows)} forms" if rows else "no form has news")
-    if rows:
+        has_news = bool(rows) and total[0] > 0
+        if has_news:
+            said.append(f"{total[0]} rows of {len(rows)} forms")
+        else:
+            said.append("no form has news" + (f"; {len(rows)} tried their quarantined rows again" if rows else ""))
+    if has_news:
         table = Table("form", "server has", "= accepted", "+ quarantined", "+ voided", "+ unchanged", "released")
         for column in table.columns[1:]:
             column.justify = "right"
