@@ -41,9 +41,9 @@
             and hidden_marked.split_by <> 'all'
             and bool_or(hidden_marked.is_small) over (partition by {{ split_columns }})
             and not coalesce(
-                sum(hidden_marked.is_filled) over (smaller_cells) >= 2
-                and sum(hidden_marked.achieved) over (smaller_cells) >= {{ parameter("split_min_count") }}
-                and sum(hidden_marked.measured - hidden_marked.achieved) over (smaller_cells)
+                sum(hidden_marked.is_filled) over smaller_cells >= 2
+                and sum(hidden_marked.achieved) over smaller_cells >= {{ parameter("split_min_count") }}
+                and sum(hidden_marked.measured - hidden_marked.achieved) over smaller_cells
                 >= {{ parameter("split_min_count") }},
                 false
             ) as is_secondary

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from vmeste.settings import Settings, SettingsError, get_settings
@@ -32,7 +33,7 @@ def main() -> None:
     try:
         app()
     except _known_errors() as error:
-        errors.print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False, soft_wrap=True)
+        errors.print(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
         raise SystemExit(1) from None
 
 
@@ -152,14 +153,14 @@ def _ingest(settings: Settings) -> bool:
                 counts = steps.load(settings, batch) if batch else None
             except Exception as error:
                 logging.getLogger(__name__).debug("%s failed", title, exc_info=True)
-                errors.print(f"[bold red]✗ {title}[/]: {error}", highlight=False, soft_wrap=True)
+                errors.print(f"[bold red]✗ {title}[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
                 is_whole = False
                 continue
             console.print(
                 f"[green]✓[/] {title}: {_said(counts)} [dim]{time.monotonic() - started:.1f} s[/]", highlight=False
             )
             if counts and counts["error"]:
-                errors.print(f"[bold yellow]  refused[/] {counts['error']}", highlight=False, soft_wrap=True)
+                errors.print(f"[bold yellow]  refused[/] {escape(counts['error'])}", highlight=False, soft_wrap=True)
                 is_whole = False
     return is_whole
 
@@ -215,7 +216,7 @@ def _print_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         return
     table = Table(*names)
     for line in shown:
-        table.add_row(*line)
+        table.add_row(*[escape(cell) for cell in line])
     console.print(table)
 
 
@@ -265,7 +266,7 @@ def forms_check() -> None:
 
     problems = check(get_settings().root / "forms")
     for problem in problems:
-        errors.print(str(problem), highlight=False, soft_wrap=True)
+        errors.print(escape(str(problem)), highlight=False, soft_wrap=True)
     if problems:
         raise typer.Exit(1)
     console.print("[green]✓[/] all forms are sound")

@@ -113,8 +113,9 @@ def get_settings() -> Settings:
         lines = []
         for problem in error.errors():
             name = f"VMESTE_{str(problem['loc'][0]).upper()}"
+            given = "…" if name.endswith("_URL") else problem["input"]  # an address holds a password
             reason = str(problem["msg"]).removeprefix("Value error, ")
-            lines.append(f"{name}={problem['input']}: {reason}. Expected: {EXPECTED.get(name, 'see .env.example')}")
+            lines.append(f"{name}={given}: {reason}. Expected: {EXPECTED.get(name, 'see .env.example')}")
         raise SettingsError("\n".join(lines)) from None
     if bool(settings.warehouse_url) != bool(settings.vault_url):
         missing = "VMESTE_VAULT_URL" if settings.warehouse_url else "VMESTE_WAREHOUSE_URL"

@@ -14,6 +14,7 @@ from vmeste.settings import Settings
 from vmeste.sources.base import Refusal
 from vmeste.warehouse.connect import connect
 from vmeste.warehouse.load import BatchBlocked, SyncIncomplete
+from vmeste.warehouse.references import current_versions
 
 runs = count()
 ids = count()
@@ -38,7 +39,7 @@ def source(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Memo
     memory = connected(MemorySource(f"memory_{next(ids)}"), monkeypatch)
     yield memory
     with connect(settings) as connection:
-        for form_id in memory.submissions:
+        for form_id in ingest.forms(settings):
             connection.execute(f"delete from raw.{form_id} where _source = '{memory.name}'".encode())
 
 
@@ -232,3 +233,134 @@ def test_a_refused_row_does_not_make_a_sound_one_a_repeat(settings: Settings, so
     source.add("f4_meeting", "right", held_on="2021-03-01", at="2021-03-01T11:00", **MEETING)
     counts = sync(settings, source, "f4_meeting")
     assert (counts["accepted"], counts["quarantined"]) == (1, 1)
+
+
+def quarantine(settings: Settings, source: MemorySource) -> list[tuple[Any, ...]]:
+    return rows(
+        settings,
+        "select submission_id, state, coalesce(updated_at, submitted_at)::date::text from quarantine.rows "
+        f"where source = '{source.name}' order by quarantine_id",
+    )
+
+
+def current(settings: Settings, source: MemorySource) -> list[tuple[Any, ...]]:
+    return rows(settings, current_versions("f4_meeting", "mode") + f" and _source = '{source.name}'")
+
+
+BAD = MEETING | {"held_on": "2021-03-01", "mode": "telegraph"}
+GOOD = MEETING | {"held_on": "2021-03-01"}
+
+
+def test_bad_good_and_bad_again_in_one_batch(settings: Settings, source: MemorySource) -> None:
+    for day, answers in ((1, BAD), (2, GOOD), (3, BAD)):
+        source.add("f4_meeting", "m", updated_at=f"2021-04-0{day}T10:00", **answers)
+    counts = sync(settings, source, "f4_meeting")
+    assert (counts["accepted"], counts["quarantined"], counts["suspended"]) == (1, 2, 1)
+    assert quarantine(settings, source) == [("m", "fixed_upstream", "2021-04-01"), ("m", "open", "2021-04-03")]
+    assert current(settings, source) == [], "what the source says now was refused: the older answer counts no longer"
+
+
+def test_a_row_that_breaks_again_is_open_again(settings: Settings, source: MemorySource) -> None:
+    for day, answers in ((1, BAD), (2, GOOD), (3, BAD)):
+        source.submissions.clear()
+        source.add("f4_meeting", "m", updated_at=f"2021-04-0{day}T10:00", **answers)
+        sync(settings, source, "f4_meeting")
+    assert quarantine(settings, source) == [("m", "fixed_upstream", "2021-04-01"), ("m", "open", "2021-04-03")]
+
+
+def test_an_older_version_that_comes_late_mends_nothing(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "m", updated_at="2021-04-05T10:00", **BAD)
+    sync(settings, source, "f4_meeting")
+    source.submissions.clear()
+    source.add("f4_meeting", "m", updated_at="2021-04-02T10:00", **GOOD)
+    assert sync(settings, source, "f4_meeting")["accepted"] == 1
+    assert quarantine(settings, source) == [("m", "open", "2021-04-05")]
+
+
+def test_a_refused_edit_that_was_taken_back_is_never_released(settings: Settings, source: MemorySource) -> None:
+    """An edit names a pair that is not registered yet, and is reverted; then that pair is registered."""
+    for day, code in ((1, "П-1"), (2, "П-7"), (3, "П-1")):
+        source.submissions.clear()
+        source.add("f4_meeting", "m", updated_at=f"2021-04-0{day}T10:00", **GOOD | {"pair_code": code})
+        sync(settings, source, "f4_meeting")
+    source.submissions.clear()
+    source.add("r3_pair", "r3-7", **REGISTRY["r3_pair"] | {"pair_code": "П-7"})
+    sync(settings, source, "r3_pair")
+    source.is_news = False
+    assert ingest.extract(settings, source.name, "f4_meeting", "later") is None, "nothing waits any more"
+    assert current(settings, source) == [("in_person",)]
+
+
+def test_a_deletion_closes_what_waits_in_quarantine(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "m", **BAD)
+    sync(settings, source, "f4_meeting")
+    source.submissions.clear()
+    source.add("f4_meeting", "m", is_deleted=True, **BAD)
+    assert sync(settings, source, "f4_meeting")["voided"] == 1
+    assert [state for _, state, _ in quarantine(settings, source)] == ["fixed_upstream"]
+
+
+def test_a_source_without_times_of_edits_is_believed_when_it_changes(settings: Settings, source: MemorySource) -> None:
+    for mode in ("in_person", "phone", "in_person", "in_person"):
+        source.submissions.clear()
+        source.add("f4_meeting", "m", **GOOD | {"mode": mode})
+        sync(settings, source, "f4_meeting")
+    assert quarantine(settings, source) == []
+    assert current(settings, source) == [("in_person",)]
+    kept = rows(settings, f"select mode, _updated_at is null from raw.f4_meeting where _source = '{source.name}'")
+    assert kept == [("in_person", True), ("phone", False), ("in_person", False)]
+
+
+def test_an_edit_that_is_refused_suspends_what_counted(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "m", updated_at="2021-04-01T10:00", **GOOD)
+    sync(settings, source, "f4_meeting")
+    source.add("f4_meeting", "m", updated_at="2021-04-02T10:00", **BAD)
+    counts = sync(settings, source, "f4_meeting")
+    assert (counts["suspended"], counts["has_changed_rows"]) == (1, True)
+    assert current(settings, source) == []
+    assert sync(settings, source, "f4_meeting")["suspended"] == 0, "once"
+
+
+def test_a_state_needs_the_event_that_led_to_it(settings: Settings, source: MemorySource) -> None:
+    event = {"pair_code": "П-1", "initiator": "staff"}
+    steps = [
+        ("proposed", "preparing", "2021-01-05"),
+        ("preparing", "active", "2021-01-11"),
+        ("closing", "completed", "2021-02-01"),
+    ]
+    for number, (from_state, to_state, day) in enumerate(steps):
+        states = {"from_state": from_state, "to_state": to_state, "occurred_on": day}
+        source.add("r4_pair_event", f"e{number}", **event | states)
+    counts = sync(settings, source, "r4_pair_event")
+    assert (counts["accepted"], counts["quarantined"]) == (2, 1)
+    source.add(
+        "r4_pair_event", "e9", **event | {"from_state": "active", "to_state": "closing", "occurred_on": "2021-01-31"}
+    )
+    assert sync(settings, source, "r4_pair_event")["accepted"] == 2
+
+
+def test_a_graduate_does_not_become_a_ward(settings: Settings, source: MemorySource) -> None:
+    mentee = REGISTRY["r1_mentee"] | {"mentee_code": "В-8"}
+    source.add("r1_mentee", "a", **mentee | {"status": "graduate", "status_from": "2019-01-01"})
+    source.add("r1_mentee", "b", **mentee | {"status": "ward", "status_from": "2020-01-01", "record": "status_change"})
+    source.add("r1_mentee", "c", at="2021-03-02T10:00", **mentee | {"status": "graduate", "status_from": "2019-01-01"})
+    assert sync(settings, source, "r1_mentee")["accepted"] == 1
+    found = rows(settings, f"select submission_id, rules from quarantine.rows where source = '{source.name}'")
+    assert dict(found) == {"b": ["graduate_becomes_ward"], "c": ["duplicate"]}
+
+
+@pytest.mark.parametrize(
+    ("told", "rules"),
+    [
+        ({}, ["attempts_not_told", "channels_not_told"]),
+        ({"attempts": "2", "channels": "1"}, ["too_few_attempts", "too_few_channels"]),
+    ],
+)
+def test_unreachable_needs_three_attempts_in_two_ways(
+    settings: Settings, source: MemorySource, told: dict[str, str], rules: list[str]
+) -> None:
+    followup = {"pair_code": "П-1", "horizon": "6", "filled_on": "2021-09-01", "informant": "mentee"}
+    source.add("f7_followup", "f", at="2021-09-02T10:00", **followup | {"reach": "unreachable"} | told)
+    sync(settings, source, "f7_followup")
+    ((found,),) = rows(settings, f"select rules from quarantine.rows where source = '{source.name}'")
+    assert set(rules) <= set(found)

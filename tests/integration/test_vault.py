@@ -62,3 +62,20 @@ def test_a_second_time_adds_nothing(vault: psycopg.Connection[Any]) -> None:
     for _ in range(2):
         split(vault, FORMS["r1_mentee"], [MENTEE])
     assert vault.execute("select count(*) from vault.answers where submission_id = 's1'").fetchone() == (2,)
+
+
+def test_a_corrected_name_is_kept_beside_the_first(vault: psycopg.Connection[Any]) -> None:
+    corrected = replace(MENTEE, answers=dict(MENTEE.answers) | {"full_name": "Исправлено (вымышлено)"})
+    for version in (MENTEE, corrected, MENTEE, corrected):
+        split(vault, FORMS["r1_mentee"], [version])
+    names = vault.execute("select answer from vault.answers where question = 'full_name' order by answer_id").fetchall()
+    assert names == [("Участник (вымышлен)",), ("Исправлено (вымышлено)",)]
+
+
+def test_a_renamed_code_column_does_not_land_in_the_open(vault: psycopg.Connection[Any]) -> None:
+    pair = replace(MENTEE, form_id="r3_pair", answers={"pair_code": "П-2"}, extra={"прежняя пара": "П-1"})
+    (opened,) = split(vault, FORMS["r3_pair"], [pair])
+    assert opened.extra == {}
+    meeting = replace(MENTEE, form_id="f4_meeting", answers={"pair_code": "П-2"}, extra={"погода": "снег"})
+    (opened,) = split(vault, FORMS["f4_meeting"], [meeting])
+    assert opened.extra == {"погода": "снег"}

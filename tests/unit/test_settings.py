@@ -44,8 +44,15 @@ def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, va
     monkeypatch.setenv(name, value)
     with pytest.raises(SettingsError) as error:
         get_settings()
-    assert f"{name}={value}" in str(error.value)
+    assert f"{name}={'…' if name.endswith('_URL') else value}" in str(error.value)
     assert EXPECTED[name] in str(error.value)
+
+
+def test_a_password_in_a_wrong_address_is_not_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VMESTE_WAREHOUSE_URL", "postgresql://u:s3cret@host")
+    with pytest.raises(SettingsError) as error:
+        get_settings()
+    assert "s3cret" not in str(error.value)
 
 
 def test_one_address_without_the_other_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,8 @@ APPROVE = "Approve"
 RUN_SECONDS = 900
 LOOK_SECONDS = 0.5
 LOG_LINES = 12
+LINE_LENGTH = 300
+FAILURES_TOLD = 3
 THINKING_SECONDS = 3
 """Between a question and its answer: an answer that comes before the scheduler has seen the task pause, fails it."""
 
@@ -243,8 +245,10 @@ def _finish(
         else:
             raise DemoFailed(f"{dag_id} has not ended after {RUN_SECONDS} s: see {settings.home / 'logs'}")
     if run["state"] == "failed":
-        failed = [task for task in tasks if task["state"] == "failed"]
-        raise DemoFailed(f"{dag_id} failed\n" + "\n".join(_told(settings, task) for task in failed))
+        failed = sorted((task for task in tasks if task["state"] == "failed"), key=lambda task: task["end_date"] or "")
+        told = [_told(settings, task) for task in failed[:FAILURES_TOLD]]
+        rest = len(failed) - len(told)
+        raise DemoFailed("\n".join([f"{dag_id} failed", *told, *([f"  and {rest} tasks more"] if rest else [])]))
 
 
 def _name(task: dict[str, Any]) -> str:
@@ -268,7 +272,7 @@ def _told(settings: Settings, task: dict[str, Any]) -> str:
             continue
         lines.append(str(entry.get("event", "")))
         lines += [f"{error['exc_type']}: {error['exc_value']}" for error in entry.get("error_detail") or []]
-    shown = "\n    ".join(lines[-LOG_LINES:]) or "it wrote no log"
+    shown = "\n    ".join(line[:LINE_LENGTH] for line in lines[-LOG_LINES:]) or "it wrote no log"
     return f"  {_name(task)}, its log is {log}:\n    {shown}"
 
 

@@ -43,6 +43,8 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
     """
     code_questions: dict[str, str] = {question.name: question.key for question in form.questions if question.key}
     identifying = {question.name for question in form.vault_questions} - set(code_questions)
+    # a required column cannot be renamed unnoticed, the others can
+    may_hide_secrets = any(not question.is_required or question.relevant for question in form.vault_questions)
     keys: dict[tuple[str, str], str] = {}
     for kind in set(code_questions.values()):
         codes = {
@@ -78,8 +80,8 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
             else:
                 answers[name] = answer
         extra = dict(submission.extra)
-        if identifying:
-            # an unknown column beside names may hold a name: nobody has classified it
+        if may_hide_secrets:
+            # nobody has classified an unknown column: it may be a vault question whose column was renamed
             for name in [name for name in extra if name != ORIGIN]:
                 secret[f"_extra.{name}"] = json.dumps(extra.pop(name), ensure_ascii=False)
         arrived_at = submission.updated_at or submission.submitted_at
@@ -92,8 +94,22 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
     if vaulted:
         with vault.cursor() as cursor:
             cursor.executemany(
-                "insert into vault.answers (source, form_id, submission_id, question, answer, arrived_at, keys) "
-                "values (%s, %s, %s, %s, %s, %s, %s) on conflict do nothing",
+                """
+                insert into vault.answers (source, form_id, submission_id, question, answer, arrived_at, keys)
+                select given.* from (
+                    values (%s::text, %s::text, %s::text, %s::text, %s::text, %s::timestamptz, %s::text[])
+                ) as given (source, form_id, submission_id, question, answer, arrived_at, keys)
+                where not exists (
+                    select from vault.answers as known
+                    where
+                        known.source = given.source
+                        and known.form_id = given.form_id
+                        and known.submission_id = given.submission_id
+                        and known.question = given.question
+                        and known.arrived_at = given.arrived_at
+                        and known.answer = given.answer
+                )
+                """,
                 vaulted,
             )
     return opened

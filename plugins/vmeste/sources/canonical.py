@@ -175,9 +175,9 @@ class Dates:
         fraction = _FRACTION.search(found["time"] or "")  # two edits may lie within one second
         try:
             instant = datetime.fromisoformat(f"{day}T{hour}{fraction[0] if fraction else ''}{found['zone'] or ''}")
-        except ValueError:
+            return (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(UTC)
+        except (ValueError, OverflowError):  # the first and the last day of the calendar have no UTC everywhere
             return None
-        return (instant if instant.tzinfo else instant.replace(tzinfo=zone)).astimezone(UTC)
 
     def _iso_day(self, found: re.Match[str]) -> str | None:
         numbers = [int(part) for part in _DATE_PARTS.split(found["iso"] or found["dotted"] or found["slashed"])]

@@ -402,7 +402,8 @@ def _moments(texts: Sequence[str | None], column: str, numbers: Sequence[int], z
     for text, number in zip(texts, numbers, strict=True):
         if text is not None and known[text] is None:
             raise FileRefused(
-                f"row {number}: {text[:40]!r} in {column} is no moment. Write it as 2021-12-31T18:30:00+03:00 or "
+                # not what stands there: in a shifted table that is a name
+                f"row {number}: what stands in {column} is no moment. Write it as 2021-12-31T18:30:00+03:00 or "
                 "31.12.2021 18:30:00"
             )
     return [known[text] if text is not None else None for text in texts]

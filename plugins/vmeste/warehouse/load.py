@@ -26,10 +26,11 @@ from vmeste.settings import Settings
 from vmeste.warehouse.connect import warehouse_url
 from vmeste.warehouse.raw_tables import PIPELINE_COLUMNS, POSTGRES_TYPES
 from vmeste.warehouse.references import enrich, is_first
+from vmeste.warehouse.versions import Settled, Version, settle
 
 logger = logging.getLogger(__name__)
 
-COUNTS = ("server_count", "received", "accepted", "quarantined", "voided", "unchanged", "released")
+COUNTS = ("server_count", "received", "accepted", "quarantined", "voided", "unchanged", "released", "suspended")
 
 
 class BatchBlocked(Exception):
@@ -42,7 +43,11 @@ class SyncIncomplete(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SyncResult:
-    """What became of a batch; ``server_count = accepted + quarantined + voided + unchanged``."""
+    """What became of a batch; ``server_count = accepted + quarantined + voided + unchanged``.
+
+    Beside them, ``released`` counts rows that an earlier sync had refused, and ``suspended`` accepted submissions that
+    no longer count because their newest version was refused.
+    """
 
     batch_id: str
     source: str
@@ -55,12 +60,13 @@ class SyncResult:
     voided: int
     unchanged: int
     released: int
+    suspended: int
     error: str | None = None
 
     @property
     def has_changed_rows(self) -> bool:
         """Whether raw holds anything now that it did not hold before."""
-        return self.accepted + self.voided + self.released > 0
+        return self.accepted + self.voided + self.released + self.suspended > 0
 
 
 def load(settings: Settings, form: Form, address: str) -> SyncResult:
@@ -89,8 +95,16 @@ def load(settings: Settings, form: Form, address: str) -> SyncResult:
             result = _load(cursor, settings, form, suite, header, table)
             connection.commit()
             return result
-    except (BatchBlocked, SyncIncomplete) as error:
-        _record_failure(settings, header, len(table), "blocked" if isinstance(error, BatchBlocked) else "failed", error)
+    except BatchBlocked as error:
+        _record_failure(settings, header, len(table), "blocked", str(error))
+        raise
+    except SyncIncomplete as error:
+        _record_failure(settings, header, len(table), "failed", str(error))
+        raise
+    except Exception as error:
+        # the text of an unexpected error may quote a row, and this table is read by many: its kind alone goes there
+        kind = f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".strip()
+        _record_failure(settings, header, len(table), "failed", f"{kind}: see the log of this run")
         raise
 
 
@@ -104,18 +118,23 @@ def _load(
         )
     text = table.to_pandas()
     text["_source"] = header.source
+    for column in ("_submitted_at", "_updated_at"):
+        text[column] = _instants(text[column])
     text["_arrived_at"] = text["_updated_at"].fillna(text["_submitted_at"])
-    is_unchanged = text.index.isin(_unchanged_rows(cursor, form, text))
+    settled = _settle(cursor, form, header, text)
+    for row, moment in settled.arrived_at.items():
+        text.loc[row, ["_updated_at", "_arrived_at"]] = pd.Timestamp(moment)
+    is_unchanged = text.index.isin(settled.unchanged)
     is_voided = (text["_operation"] != "upsert") & ~is_unchanged
     fresh = text[~is_unchanged & ~is_voided]
-    retried = _open_quarantine(cursor, header, list(text.columns), fresh)
+    retried = _open_quarantine(cursor, header, list(text.columns), fresh, settled)
     rows = pd.concat([fresh.assign(_quarantine_id=pd.NA), retried], ignore_index=True)
 
     kinds = answer_columns(form)
     for missing in set(kinds) - set(rows.columns):  # a question that is newer than the batch
         rows[missing] = None
     for column in ("_submitted_at", "_updated_at", "_arrived_at"):
-        rows[column] = pd.to_datetime(rows[column], utc=True, format="ISO8601").astype("datetime64[us, UTC]")
+        rows[column] = _instants(rows[column])
     landed_on = datetime.fromisoformat(header.landed_at).astimezone(settings.zone).date()
     references = suite.references.get("references", {})
     frame = enrich(cursor, typed(rows, kinds), form.form_id, references, settings.zone)
@@ -140,13 +159,13 @@ def _load(
     _append_versions(cursor, form, header, accepted)
     voided = text[is_voided]
     _append_voids(cursor, form, header, voided)
-    _quarantine(cursor, header, rows[is_broken & ~is_retry], verdict)
+    suspended = _quarantine(cursor, form, header, rows[is_broken & ~is_retry], verdict)
     _close_quarantine(
         cursor,
+        form,
         header,
         released=frame.loc[~is_broken & is_retry, "_quarantine_id"].astype("int64"),
         retried=frame.loc[is_retry, "_quarantine_id"].astype("int64"),
-        versions=pd.concat([accepted, rows[is_broken & ~is_retry], voided])[["_submission_id", "_content_hash"]],
     )
     result = SyncResult(
         header.batch_id,
@@ -160,6 +179,7 @@ def _load(
         voided=int(is_voided.sum()),
         unchanged=int(is_unchanged.sum()),
         released=int((~is_broken & is_retry).sum()),
+        suspended=suspended,
         error="; ".join(header.refusals) or None,
     )
     _record(cursor, header, result, verdict)
@@ -180,77 +200,65 @@ def _recorded(cursor: Any, header: landing.BatchHeader) -> SyncResult | None:
     return SyncResult(header.batch_id, header.source, header.form_id, row[0], error=row[1], **counts)
 
 
-def _unchanged_rows(cursor: Any, form: Form, text: pd.DataFrame) -> list[int]:
-    """Return the positions of rows that raw has, or that repeat the version before them.
-
-    Comparing with the version before, and not with the latest, keeps an answer that was changed and changed back.
-    """
-    if text.empty:
-        return []
-    incoming = text[["_source", "_submission_id", "_content_hash", "_operation"]].assign(
-        _row=range(len(text)), _arrived_at=pd.to_datetime(text["_arrived_at"], utc=True, format="ISO8601")
-    )
-    _ingest(cursor, "incoming_versions", incoming)
+def _settle(cursor: Any, form: Form, header: landing.BatchHeader, text: pd.DataFrame) -> Settled:
+    """Compare the batch with the versions of the same submissions in raw and in quarantine."""
+    _ingest(cursor, "incoming_submissions", text[["_submission_id"]].drop_duplicates())
     cursor.execute(
         f"""
-        with versions as (
-            select
-                known._submission_id, known._content_hash, known._operation,
-                coalesce(known._updated_at, known._submitted_at) as _arrived_at, null::bigint as _row
-            from raw.{form.form_id} as known
-            where (known._source, known._submission_id) in (select _source, _submission_id from incoming_versions)
-            union all
-            select _submission_id, _content_hash, _operation, _arrived_at, _row from incoming_versions
-        ),
-
-        compared as (
-            select
-                _row,
-                (_content_hash, _operation) is not distinct from (
-                    lag(_content_hash) over in_order, lag(_operation) over in_order
-                ) as repeats,
-                exists (
-                    select from raw.{form.form_id} as known
-                    where
-                        known._submission_id = versions._submission_id
-                        and known._content_hash = versions._content_hash
-                        and known._operation = versions._operation
-                        and coalesce(known._updated_at, known._submitted_at) = versions._arrived_at
-                        and known._source in (select _source from incoming_versions)
-                ) as is_known
-            from versions
-            window in_order as (partition by _submission_id order by _arrived_at, _row nulls first)
-        )
-
-        select _row from compared where _row is not null and (repeats or is_known)
-        union
-        select incoming._row
-        from incoming_versions as incoming
-        inner join quarantine.rows as waived
-            on
-                incoming._source = waived.source
-                and incoming._submission_id = waived.submission_id
-                and incoming._content_hash = waived.content_hash
-        where waived.form_id = $1::text and waived.state = 'waived'
+        select
+            known._submission_id as submission_id, known._content_hash as content_hash, known._operation as operation,
+            coalesce(known._updated_at, known._submitted_at) as arrived_at, 'raw' as place
+        from raw.{form.form_id} as known
+        inner join incoming_submissions as incoming using (_submission_id)
+        where known._source = $1::text
+        union all
+        select
+            refused.submission_id, refused.content_hash, 'upsert', refused.arrived_at,
+            case when refused.state = 'open' then 'open' else 'closed' end
+        from quarantine.rows as refused
+        where refused.source = $1::text and refused.form_id = $2::text
         """,
-        parameters=[form.form_id],
+        parameters=[header.source, header.form_id],
     )
-    return [row for (row,) in cursor.fetchall()]
+    known = [
+        Version(row["submission_id"], (row["content_hash"], row["operation"]), row["arrived_at"], row["place"])
+        for row in cursor.fetch_arrow_table().to_pylist()
+    ]
+    incoming = [
+        Version(submission_id, (content_hash, operation), arrived_at, has_time=has_time, row=row)
+        for row, (submission_id, content_hash, operation, arrived_at, has_time) in enumerate(
+            zip(
+                text["_submission_id"],
+                text["_content_hash"],
+                text["_operation"],
+                text["_arrived_at"].dt.to_pydatetime() if len(text) else (),
+                text["_updated_at"].notna(),
+                strict=True,
+            )
+        )
+    ]
+    return settle(incoming, known, datetime.fromisoformat(header.landed_at))
 
 
 def _open_quarantine(
-    cursor: Any, header: landing.BatchHeader, columns: Sequence[str], fresh: pd.DataFrame
+    cursor: Any, header: landing.BatchHeader, columns: Sequence[str], fresh: pd.DataFrame, settled: Settled
 ) -> pd.DataFrame:
-    """Return the open quarantined rows of the form that the batch does not bring again, as landed text."""
+    """Return the open quarantined rows of the form that the batch does not bring again, as landed text.
+
+    A row that a newer version has overtaken is not tried again: released, it would count as the submission's present.
+    """
     cursor.execute(
-        "select quarantine_id, submission_id, content_hash, form_version, review_state, payload::text, "
+        "select quarantine_id, submission_id, content_hash, form_version, review_state, payload::text, arrived_at, "
         "submitted_at, updated_at from quarantine.rows where state = 'open' and source = $1 and form_id = $2",
         parameters=[header.source, header.form_id],
     )
-    brought = set(zip(fresh["_submission_id"], fresh["_content_hash"], strict=True))
+    brought = set(zip(fresh["_submission_id"], fresh["_content_hash"], fresh["_arrived_at"], strict=True))
     rows = []
     for entry in cursor.fetch_arrow_table().to_pylist():
-        if (entry["submission_id"], entry["content_hash"]) in brought:
+        arrived_at = entry["arrived_at"]
+        if (entry["submission_id"], entry["content_hash"], arrived_at) in brought:
+            continue
+        if arrived_at < settled.latest.get(entry["submission_id"], arrived_at):
             continue
         payload = json.loads(entry["payload"])
         extra = payload.pop("_extra", None)
@@ -264,13 +272,18 @@ def _open_quarantine(
                 "_form_version": entry["form_version"],
                 "_review_state": entry["review_state"],
                 "_operation": "upsert",
-                "_submitted_at": entry["submitted_at"].isoformat(),
-                "_updated_at": entry["updated_at"] and entry["updated_at"].isoformat(),
-                "_arrived_at": (entry["updated_at"] or entry["submitted_at"]).isoformat(),
+                "_submitted_at": entry["submitted_at"],
+                "_updated_at": entry["updated_at"],
+                "_arrived_at": arrived_at,
                 "_extra": json.dumps(extra, ensure_ascii=False) if extra else None,
             }
         )
     return pd.DataFrame(rows, columns=[*columns, "_quarantine_id"])
+
+
+def _instants(moments: pd.Series) -> pd.Series:
+    """Return ISO text or moments as UTC instants."""
+    return pd.to_datetime(moments, utc=True, format="ISO8601").astype("datetime64[us, UTC]")
 
 
 def _append_versions(cursor: Any, form: Form, header: landing.BatchHeader, accepted: pd.DataFrame) -> None:
@@ -307,10 +320,14 @@ def _append_voids(cursor: Any, form: Form, header: landing.BatchHeader, voided: 
     )
 
 
-def _quarantine(cursor: Any, header: landing.BatchHeader, rejected: pd.DataFrame, verdict: Verdict) -> None:
-    """Keep rejected rows whole, with every rule they broke and what to do about each."""
+def _quarantine(cursor: Any, form: Form, header: landing.BatchHeader, rejected: pd.DataFrame, verdict: Verdict) -> int:
+    """Keep rejected rows whole, with every rule they broke and what to do about each.
+
+    Where an older version of the submission counted, it counts no longer: the source does not say so any more. Returns
+    how many were suspended so.
+    """
     if rejected.empty:
-        return
+        return 0
     answers = [name for name in rejected.columns if not name.startswith("_")]
     kept = pd.DataFrame(
         {
@@ -347,11 +364,41 @@ def _quarantine(cursor: Any, header: landing.BatchHeader, rejected: pd.DataFrame
             $1::text, $2::text, submission_id, content_hash, form_version, submitted_at, updated_at,
             review_state, origin, rules, remedy_ru, payload::jsonb, $3::text
         from incoming_rejected
-        on conflict (source, form_id, submission_id, content_hash) do update
+        on conflict (source, form_id, submission_id, arrived_at, content_hash) do update
             set rules = excluded.rules, remedy_ru = excluded.remedy_ru, last_tried_at = now()
         """,
         parameters=[header.source, header.form_id, header.batch_id],
     )
+    cursor.execute(
+        f"""
+        with suspended as (
+        insert into raw.{form.form_id} (
+            _source, _submission_id, _form_version, _submitted_at, _updated_at, _review_state, _content_hash,
+            _operation, _ingested_at, _batch_id
+        )
+        select
+            $1::text, refused.submission_id, refused.form_version, refused.submitted_at, refused.updated_at,
+            refused.review_state, refused.content_hash, 'void', now(), $2::text
+        from incoming_rejected as refused
+        where exists (
+            select from raw.{form.form_id} as counted
+            where
+                counted._source = $1::text
+                and counted._submission_id = refused.submission_id
+                and counted._operation = 'upsert'
+                and coalesce(counted._updated_at, counted._submitted_at)
+                <= coalesce(refused.updated_at, refused.submitted_at)
+        )
+        on conflict do nothing
+        returning _submission_id
+        )
+
+        select count(*) from suspended
+        """,
+        parameters=[header.source, header.batch_id],
+    )
+    (suspended,) = cursor.fetchone()
+    return int(suspended)
 
 
 def _extra(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -362,9 +409,9 @@ def _extra(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _close_quarantine(
-    cursor: Any, header: landing.BatchHeader, released: pd.Series, retried: pd.Series, versions: pd.DataFrame
+    cursor: Any, form: Form, header: landing.BatchHeader, released: pd.Series, retried: pd.Series
 ) -> None:
-    """Move quarantined rows on in their life: what passes now is released, what was sent anew is fixed upstream."""
+    """Move quarantined rows on in their life: what passes now is released, what a newer version overtook is mended."""
     if len(retried):
         passed = set(released)
         tries = pd.DataFrame({"quarantine_id": retried, "is_released": [number in passed for number in retried]})
@@ -382,21 +429,31 @@ def _close_quarantine(
             """,
             parameters=[header.batch_id],
         )
-    if versions.empty:
-        return
-    _ingest(cursor, "incoming_settled", versions)
     cursor.execute(
-        """
+        f"""
         update quarantine.rows as earlier
         set state = 'fixed_upstream', resolved_at = now(), resolved_by = 'sync ' || $3::text
-        from incoming_settled as newer
         where
             earlier.state = 'open'
             and earlier.source = $1::text
             and earlier.form_id = $2::text
-            and earlier.submission_id = newer._submission_id
-            and earlier.content_hash <> newer._content_hash
-            and earlier.batch_id <> $3::text
+            and (
+                exists (
+                    select from raw.{form.form_id} as newer
+                    where
+                        newer._source = earlier.source
+                        and newer._submission_id = earlier.submission_id
+                        and coalesce(newer._updated_at, newer._submitted_at) > earlier.arrived_at
+                )
+                or exists (
+                    select from quarantine.rows as newer
+                    where
+                        newer.source = earlier.source
+                        and newer.form_id = earlier.form_id
+                        and newer.submission_id = earlier.submission_id
+                        and newer.arrived_at > earlier.arrived_at
+                )
+            )
         """,
         parameters=[header.source, header.form_id, header.batch_id],
     )
@@ -452,9 +509,7 @@ def _record(cursor: Any, header: landing.BatchHeader, result: SyncResult, verdic
         )
 
 
-def _record_failure(
-    settings: Settings, header: landing.BatchHeader, received: int, state: str, error: Exception
-) -> None:
+def _record_failure(settings: Settings, header: landing.BatchHeader, received: int, state: str, error: str) -> None:
     """Keep a failed sync in the list of runs, in a transaction of its own."""
     import psycopg
 
@@ -474,7 +529,7 @@ def _record_failure(
                 header.server_count,
                 received,
                 state,
-                str(error),
+                error,
             ),
         )
 

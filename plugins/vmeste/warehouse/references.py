@@ -5,6 +5,8 @@ A suite names what it needs in ``meta.references``; the rows are compared with w
 - ``pair``, ``mentee``, ``mentor`` (true) add ``_pair_is_known``, ``_mentee_is_known``, ``_mentor_is_known`` and, for a
   pair, ``_pair_start_on`` and ``_pair_ended_on``;
 - ``consent`` (``{"purpose": …, "on": …}``) adds ``_has_consent`` on the date in column ``on``;
+- ``state_reached`` adds ``_state_was_reached``: an event of the pair led to ``from_state`` on that day or before;
+- ``status_forward`` adds ``_status_goes_forward``, false where a ward was a graduate before;
 - ``unique`` (a list of columns) adds ``_is_first``, false on a row that repeats another submission; it is added last,
   by ``is_first``, since a row that is refused for another reason repeats nothing;
 - ``varied`` (a list of questions) adds ``_is_varied``, false where all of them (at least ten) have the same answer;
@@ -63,7 +65,15 @@ def enrich(
         references: ``meta.references`` of the suite.
         zone: the programme's zone; dates are decided in it.
     """
-    unknown = set(references) - {*REGISTRY, "consent", "unique", "varied", "logged_after"}
+    unknown = set(references) - {
+        *REGISTRY,
+        "consent",
+        "unique",
+        "varied",
+        "logged_after",
+        "state_reached",
+        "status_forward",
+    }
     if unknown:
         raise UnknownReference(
             f"{form_id}: the suite asks for references that do not exist: {', '.join(sorted(unknown))}"
@@ -77,6 +87,10 @@ def enrich(
         frame = frame.merge(_pair_periods(cursor), on="pair_key", how="left")
     if "consent" in references:
         frame["_has_consent"] = _has_consent(cursor, frame, **references["consent"])
+    if references.get("state_reached"):
+        frame["_state_was_reached"] = _state_was_reached(cursor, frame)
+    if references.get("status_forward"):
+        frame["_status_goes_forward"] = _status_goes_forward(cursor, frame)
     if "varied" in references:
         answers = frame[references["varied"]]
         frame["_is_varied"] = (answers.nunique(axis=1) != 1) | (answers.notna().sum(axis=1) < STRAIGHT_LINE)
@@ -120,6 +134,33 @@ def _has_consent(cursor: Any, frame: pd.DataFrame, purpose: str, on: str) -> pd.
     by_representative = (rows["given_by"] == "legal_representative") & (rows["child_assent"] == "1") & (age <= ADULT)
     covered = rows.loc[begun & ~withdrawn & (by_person | by_representative), "_row"]
     return unknown | positions.isin(set(covered))
+
+
+def _state_was_reached(cursor: Any, frame: pd.DataFrame) -> pd.Series:
+    """Say for each pair event whether the pair was in ``from_state`` before; each pair begins as proposed."""
+    known = _query(cursor, current_versions("r4_pair_event", "pair_key, to_state, occurred_on"))
+    columns = ["pair_key", "to_state", "occurred_on"]
+    reached = pd.concat([known.assign(occurred_on=pd.to_datetime(known["occurred_on"])), frame[columns]])
+    first = reached.dropna().groupby(["pair_key", "to_state"])["occurred_on"].min().rename("_reached_on").reset_index()
+    events = frame[["pair_key", "from_state", "occurred_on"]].merge(
+        first, how="left", left_on=["pair_key", "from_state"], right_on=["pair_key", "to_state"]
+    )
+    in_time = (events["_reached_on"] <= events["occurred_on"]).fillna(False)
+    begins = (events["from_state"] == "proposed").fillna(False)
+    untold = events["from_state"].isna() | events["occurred_on"].isna()
+    return pd.Series((in_time | begins | untold).to_numpy(), index=frame.index)
+
+
+def _status_goes_forward(cursor: Any, frame: pd.DataFrame) -> pd.Series:
+    """Say for each registration whether the mentee had not been a graduate before becoming a ward."""
+    known = _query(cursor, current_versions("r1_mentee", "mentee_key, status, status_from"))
+    columns = ["mentee_key", "status", "status_from"]
+    dated = pd.concat([known.assign(status_from=pd.to_datetime(known["status_from"])), frame[columns]])
+    graduates = dated[(dated["status"] == "graduate").fillna(False)]
+    first = graduates.groupby("mentee_key")["status_from"].min().rename("_left_on").reset_index()
+    rows = frame[columns].merge(first.astype({"_left_on": "datetime64[us]"}), how="left", on="mentee_key")
+    goes_back = (rows["status"] == "ward").fillna(False) & (rows["_left_on"] < rows["status_from"])
+    return pd.Series(~goes_back.to_numpy(), index=frame.index)
 
 
 def is_first(

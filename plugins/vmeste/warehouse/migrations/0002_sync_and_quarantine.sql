@@ -13,6 +13,7 @@ create table ops.sync_runs (
     voided bigint not null,
     unchanged bigint not null,
     released bigint not null default 0,
+    suspended bigint not null default 0,
     cursor_from jsonb,
     cursor_to jsonb,
     state text not null check (state in ('complete', 'incomplete', 'blocked', 'failed')),
@@ -23,6 +24,7 @@ create table ops.sync_runs (
     )
 );
 comment on column ops.sync_runs.released is 'rows that an earlier sync had quarantined and this one accepted';
+comment on column ops.sync_runs.suspended is 'submissions that counted until their newest version was refused';
 
 create table ops.cursors (
     source text not null,
@@ -53,6 +55,7 @@ create table quarantine.rows (
     form_version text not null,
     submitted_at timestamptz not null,
     updated_at timestamptz,
+    arrived_at timestamptz not null generated always as (coalesce(updated_at, submitted_at)) stored,
     review_state text,
     origin text,
     rules text[] not null,
@@ -64,7 +67,7 @@ create table quarantine.rows (
     batch_id text not null,
     resolved_at timestamptz,
     resolved_by text,
-    unique (source, form_id, submission_id, content_hash)
+    unique (source, form_id, submission_id, arrived_at, content_hash)
 );
 alter table quarantine.rows owner to vmeste_loader;
 create index on quarantine.rows (form_id, source) where state = 'open';

@@ -17,6 +17,7 @@ create table vault.keys (
 comment on table vault.keys is 'what people write (code) and what the warehouse knows (random key)';
 
 create table vault.answers (
+    answer_id bigint generated always as identity primary key,
     source text not null,
     form_id text not null,
     submission_id text not null,
@@ -24,7 +25,8 @@ create table vault.answers (
     answer text not null,
     arrived_at timestamptz not null,
     keys text[] not null,
-    recorded_at timestamptz not null default now(),
-    primary key (source, form_id, submission_id, question, arrived_at)
+    recorded_at timestamptz not null default now()
 );
+-- append-only, like raw: a corrected name stands beside the first one, the last recorded is the present one
+create index on vault.answers (source, form_id, submission_id, question);
 comment on column vault.answers.keys is 'the people and pairs whom the submission is about';
