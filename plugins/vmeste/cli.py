@@ -159,6 +159,8 @@ def _ingest(settings: Settings) -> bool:
             console.print(
                 f"[green]✓[/] {title}: {_said(counts)} [dim]{time.monotonic() - started:.1f} s[/]", highlight=False
             )
+            if counts and counts["notes"] and not counts["server_count"]:
+                errors.print(f"[yellow]  {escape('; '.join(counts['notes']))}[/]", highlight=False, soft_wrap=True)
             if counts and counts["error"]:
                 errors.print(f"[bold yellow]  refused[/] {escape(counts['error'])}", highlight=False, soft_wrap=True)
                 is_whole = False

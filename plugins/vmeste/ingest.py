@@ -106,7 +106,7 @@ def load(settings: Settings, batch: str) -> dict[str, Any]:
     header, _ = landing.read(batch)
     result = load_batch(settings, forms(settings)[header.form_id], batch)
     logger.info("%s", describe(result))
-    return asdict(result) | {"has_changed_rows": result.has_changed_rows}
+    return asdict(result) | {"has_changed_rows": result.has_changed_rows, "notes": list(header.notes)}
 
 
 def describe(result: SyncResult) -> str:

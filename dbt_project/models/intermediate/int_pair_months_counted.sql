@@ -7,10 +7,18 @@ pairs as (
 
 ),
 
+-- of the pair's period alone: a meeting may have been accepted before the pair's end was known
 meetings as (
 
-    select * from {{ ref('stg_f4_meeting') }}
-    where status = 'held'
+    select
+        logged.pair_key,
+        logged.held_on,
+        logged.duration_min
+    from {{ ref('stg_f4_meeting') }} as logged
+    inner join pairs on logged.pair_key = pairs.pair_key
+    where
+        logged.status = 'held'
+        and logged.held_on between pairs.start_on and coalesce(pairs.ended_on, logged.held_on)
 
 ),
 

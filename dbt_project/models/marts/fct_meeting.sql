@@ -35,6 +35,8 @@ final as (
         meetings.submitted_at
     from meetings
     inner join pairs on meetings.pair_key = pairs.pair_key
+    -- validation refuses these, unless the pair's end arrived after the meeting
+    where meetings.held_on between pairs.start_on and coalesce(pairs.ended_on, meetings.held_on)
 
 )
 

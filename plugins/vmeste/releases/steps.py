@@ -199,12 +199,15 @@ def _write(candidate: Candidate, planned: Release, folder: Path) -> dict[str, st
 
 def _summary(candidate: Candidate) -> str:
     """Return the five headlines as a Markdown table for the approval's form."""
-    lines = ["| Показатель | n/N | Доля |", "| --- | --- | --- |"]
+    lines = ["| Показатель | n/N | Доля | Охват |", "| --- | --- | --- | --- |"]
     for definition in sorted(candidate.definitions, key=lambda definition: definition.indicator_code):
         value = candidate.headline(definition.indicator_code, "rolling_4q")
         if value is None:
             continue
-        counts = "–" if value.measured is None else f"{value.achieved}/{value.measured}"
+        counts = "–" if value.measured is None or value.achieved is None else f"{value.achieved}/{value.measured}"
         share = "–" if value.share is None else percent(value.share)
-        lines.append(f"| {definition.indicator_code} {definition.short_name_ru} | {counts} | {share} |")
+        coverage = "–" if value.coverage is None else percent(value.coverage)
+        if value.coverage_band == "no_headline":
+            coverage += ", не выносить в заголовок"
+        lines.append(f"| {definition.indicator_code} {definition.short_name_ru} | {counts} | {share} | {coverage} |")
     return "\n".join(lines)

@@ -70,7 +70,11 @@ def build(settings: Settings, target: Target = "current", as_of: datetime | None
     """
     if as_of is not None and as_of.tzinfo is None:
         raise ValueError("as_of needs a time zone")
-    _dbt(settings, target, ["build", "--vars", json.dumps(variables(settings, as_of))])
+    arguments = ["build", "--vars", json.dumps(variables(settings, as_of))]
+    if target == "candidate":
+        # unit tests speak of the code, and `make test` has run them; data tests speak of the data
+        arguments += ["--exclude-resource-type", "unit_test"]
+    _dbt(settings, target, arguments)
 
 
 def _dbt(settings: Settings, target: Target, arguments: list[str]) -> None:
