@@ -28,7 +28,7 @@ def home() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def settings(home: Path) -> Iterator[Settings]:
     """Settings of a fresh home with a migrated warehouse and vault; the server ends with the module."""
-    fresh = Settings(home=home)
+    fresh = Settings(home=home, warehouse_url="", vault_url="")
     migrate(fresh)
     yield fresh
     embedded.stop(fresh)

@@ -24,9 +24,9 @@ NOWHERE = "postgresql://nobody:nothing@localhost:1/"
 """dbt's parser wants an address and does not connect to it; nor does a DAG file."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def environment() -> Iterator[pytest.MonkeyPatch]:
-    """Settings for parsing: a fresh home, an address that nobody answers."""
+    """Settings for parsing: a fresh home, an address that nobody answers; others do want a database."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as home:
         patch.setenv("VMESTE_HOME", home)
         patch.setenv("VMESTE_WAREHOUSE_URL", f"{NOWHERE}vmeste")
@@ -36,12 +36,12 @@ def environment() -> Iterator[pytest.MonkeyPatch]:
         get_settings.cache_clear()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def settings(environment: pytest.MonkeyPatch) -> Settings:
     return get_settings()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def manifest(settings: Settings) -> Path:
     """dbt's manifest, from which the DAG of the transformation is drawn."""
     from vmeste.warehouse import transform
@@ -49,7 +49,7 @@ def manifest(settings: Settings) -> Path:
     return transform.parse(settings)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def bag(manifest: Path) -> DagBag:
     """All DAG files of the repository."""
     from airflow.dag_processing.dagbag import DagBag
