@@ -11,14 +11,14 @@ pairs as (
 meetings as (
 
     select
-        logged.pair_key,
-        logged.held_on,
-        logged.duration_min
-    from {{ ref('stg_f4_meeting') }} as logged
-    inner join pairs on logged.pair_key = pairs.pair_key
+        entries.pair_key,
+        entries.held_on,
+        entries.duration_min
+    from {{ ref('stg_f4_meeting') }} as entries
+    inner join pairs on entries.pair_key = pairs.pair_key
     where
-        logged.status = 'held'
-        and logged.held_on between pairs.start_on and coalesce(pairs.ended_on, logged.held_on)
+        entries.status = 'held'
+        and entries.held_on between pairs.start_on and coalesce(pairs.ended_on, entries.held_on)
 
 ),
 
