@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.memory_source import REGISTRY
+from tests.integration.memory_source import REGISTRY, MemorySource
+from vmeste import ingest
 from vmeste.settings import ROOT, Settings
 from vmeste.warehouse.connect import connect
 
@@ -20,16 +21,11 @@ from vmeste import ingest, landing
 from vmeste.privacy import vault
 from vmeste.settings import Settings
 from vmeste.warehouse import load
-from tests.integration.memory_source import REGISTRY, MemorySource
+from tests.integration.test_kill import people
 
 home, name, where = sys.argv[1:]
-settings = Settings(home=Path(home))
-memory = MemorySource(name)
-for number in range(40):
-    answers = REGISTRY["r1_mentee"] | {"mentee_code": f"{name}-{number}"}
-    if number % 4 == 0:
-        answers["sex"] = "unheard-of"
-    memory.add("r1_mentee", f"{name}-{number}", **answers)
+settings = Settings(home=Path(home), warehouse_url="", vault_url="")
+memory = people(name)
 ingest.load_sources = lambda path: type("Config", (), {"sources": [memory]})
 ingest.open_source = lambda config: config
 
@@ -73,7 +69,19 @@ PLACES = (
 )
 
 
-def work(settings: Settings, name: str, where: str) -> int:
+def people(name: str) -> MemorySource:
+    """A source of forty mentees, ten of them with an answer that is not in the list."""
+    memory = MemorySource(name)
+    for number in range(40):
+        answers = REGISTRY["r1_mentee"] | {"mentee_code": f"{name}-{number}"}
+        if number % 4 == 0:
+            answers["sex"] = "unheard-of"
+        memory.add("r1_mentee", f"{name}-{number}", **answers)
+    return memory
+
+
+def killed(settings: Settings, name: str, where: str) -> int:
+    """Sync in a process of its own that is killed at a place; return its exit code."""
     return subprocess.run(
         [sys.executable, "-c", WORKER, str(settings.home), name, where],
         cwd=ROOT,
@@ -84,10 +92,15 @@ def work(settings: Settings, name: str, where: str) -> int:
 
 
 @pytest.mark.parametrize("where", PLACES)
-def test_nothing_is_lost_or_doubled(settings: Settings, where: str) -> None:
+def test_nothing_is_lost_or_doubled(settings: Settings, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     name = f"kill_{PLACES.index(where)}"
-    assert work(settings, name, where) == -signal.SIGKILL
-    assert work(settings, name, "nowhere") == 0
+    assert killed(settings, name, where) == -signal.SIGKILL
+    memory = people(name)
+    monkeypatch.setattr(ingest, "load_sources", lambda path: type("Config", (), {"sources": [memory]}))
+    monkeypatch.setattr(ingest, "open_source", lambda config: config)
+    batch = ingest.extract(settings, name, "r1_mentee", "run")
+    assert batch is not None
+    ingest.load(settings, batch)
     with connect(settings) as connection:
         counts = connection.execute(
             """
