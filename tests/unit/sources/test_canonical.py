@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.unit.sources.conftest import VISIT
-from vmeste.sources.canonical import as_text, canonical
+from vmeste.sources.canonical import as_text, canonical, instants
 from vmeste.sources.sheets import FileRefused
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -148,3 +148,9 @@ def test_moments_are_aware() -> None:
     (text,) = column("seen_at", "01.03.2021 14:30")
     assert text is not None
     assert datetime.fromisoformat(text) == datetime(2021, 3, 1, 11, 30, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("written", ["0001-01-01T00:00:00", "9999-12-31T23:59:59-05:00"])
+def test_a_moment_outside_the_calendar_in_utc_is_none(written: str) -> None:
+    found, _ = instants([written], "submitted_at", ZoneInfo("Europe/Moscow"))
+    assert found == {written: None}
