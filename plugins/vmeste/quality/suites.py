@@ -39,10 +39,6 @@ class Suite:
         others = tuple(entry for entry in self.expectations if entry not in looking)
         return Suite(self.name, others, self.references), Suite(self.name, looking, self.references)
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the suite as Great Expectations stores it."""
-        return {"name": self.name, "expectations": list(self.expectations), "meta": dict(self.references)}
-
 
 def suite_for(form: Form, folder: Path) -> Suite:
     """Put the two parts of a form's suite together.
