@@ -38,7 +38,9 @@ demo: $(STAMP) ## the whole job once, for real, on the reference cohort; the pag
 
 test: $(STAMP) lint ## every test, from style to a real scheduler
 	@$(BIN)/vmeste forms check
-	@$(BIN)/pytest
+	@# a real scheduler needs both cores to itself
+	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/e2e
+	@$(BIN)/pytest tests/e2e
 
 lint: $(STAMP) ## ruff, mypy and sqlfluff
 	@$(BIN)/ruff check .

@@ -11,6 +11,7 @@ once a run; then `report_failures` fails the run and says what failed.
 **What to do when it fails.** The message of `report_failures` names source, form and reason.
 
 - *A file was refused* (unreadable, of another form, ambiguous): mend or remove the file. The next run reads it.
+- *A file was not read* because its name fits no form: rename it, add it to `sources.yml`, or move it away.
 - *A critical rule failed*: nothing of that batch was loaded. The log of `load` names the rule, the rows and the remedy.
 - *The server counts more than arrived*: the next run reads again; if it stays so, the source hides rows.
 - Single rows that broke a rule do not fail the run: see `vmeste quarantine list`; each run tries the open ones again.
@@ -104,12 +105,16 @@ def ingest_forms() -> None:
 
     @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
     def report_failures(*, ti: Any) -> None:
+        from vmeste import ingest
+        from vmeste.settings import get_settings
+
         tasks = [f"{stage}.{step}" for stage in STAGES for step in ("extract", "load")]
         tasks += [f"plan_{stage}" for stage in STAGES]
         states = ti.get_task_states(dag_id=ti.dag_id, task_ids=tasks, run_ids=[ti.run_id])[ti.run_id]
         failures = [f"{name} failed: see its log" for name, state in states.items() if state == "failed"]
         loaded = ti.xcom_pull(task_ids=[f"{stage}.load" for stage in STAGES])
         failures += [f"{counts['form_id']}: {counts['error']}" for counts in loaded if counts and counts.get("error")]
+        failures += [f"not read: {line}" for line in ingest.overlooked(get_settings())]
         if failures:
             raise RuntimeError(f"{len(failures)} failed, everything else is loaded: {'; '.join(failures)}")
 

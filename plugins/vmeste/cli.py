@@ -164,6 +164,9 @@ def _ingest(settings: Settings) -> bool:
             if counts and counts["error"]:
                 errors.print(f"[bold yellow]  refused[/] {escape(counts['error'])}", highlight=False, soft_wrap=True)
                 is_whole = False
+    for line in steps.overlooked(settings):
+        errors.print(f"[bold yellow]  not read[/] {escape(line)}", highlight=False, soft_wrap=True)
+        is_whole = False
     return is_whole
 
 

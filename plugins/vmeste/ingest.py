@@ -16,7 +16,7 @@ from vmeste.forms.columns import answer_columns
 from vmeste.privacy import vault
 from vmeste.settings import Settings
 from vmeste.sources import load_sources, open_source
-from vmeste.sources.base import Submission
+from vmeste.sources.base import SourceError, Submission
 from vmeste.warehouse.connect import connect, vault_url
 from vmeste.warehouse.load import SyncResult
 from vmeste.warehouse.load import load as load_batch
@@ -41,6 +41,20 @@ def plan(settings: Settings) -> dict[str, list[dict[str, str]]]:
         ]
         for stage, form_ids in config.stages.items()
     }
+
+
+def overlooked(settings: Settings) -> list[str]:
+    """Return a line for each file that lies in a source's folder and that no form would read.
+
+    A folder that cannot be listed is not mentioned here: each of its forms says so.
+    """
+    lines: list[str] = []
+    for config in load_sources(settings.sources).sources:
+        try:
+            lines += [f"{refusal.name}: {refusal.reason}" for refusal in open_source(config).overlooked()]
+        except SourceError:
+            continue
+    return lines
 
 
 def extract(settings: Settings, source: str, form_id: str, run_id: str) -> str | None:

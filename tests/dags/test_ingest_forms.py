@@ -99,3 +99,9 @@ def test_a_failed_branch_fails_the_run_and_is_named(dag: DAG) -> None:
 def test_a_refused_file_fails_the_run_although_the_rest_of_its_form_is_loaded(dag: DAG) -> None:
     with pytest.raises(RuntimeError, match=r"f4_meeting: broken\.csv"):
         dag.get_task("report_failures").python_callable(ti=Ti([counts("f4_meeting", error="broken.csv: 0 bytes")]))
+
+
+def test_a_file_that_no_form_reads_fails_the_run(dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmeste.ingest.overlooked", lambda settings: ["stray.csv: no form has files of this name"])
+    with pytest.raises(RuntimeError, match=r"not read: stray\.csv"):
+        dag.get_task("report_failures").python_callable(ti=Ti([counts("r1_mentee")]))

@@ -88,3 +88,7 @@ class Source(Protocol):
         Raises ``SourceError`` when nothing at all can be read.
         """
         ...
+
+    def overlooked(self) -> list[Refusal]:
+        """Return what lies at the source and belongs to no form that is read, e.g. a file with another name."""
+        ...

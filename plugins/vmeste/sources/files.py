@@ -36,6 +36,7 @@ READER = 1
 _ZIP = b"PK\x03\x04"
 _LEFTOVERS = ("~$*", ".*", "*.part", "*.tmp", "*.crdownload")  # of programs that have a file open or are copying it
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
+_TABLES = ("*.csv", "*.tsv", "*.txt", "*.xls", "*.xls[xmb]", "*.ods", "*.jsonl", "*.ndjson", "*.json")
 
 
 @dataclass(slots=True)
@@ -105,6 +106,24 @@ class FilesSource:
             refusals=tuple(refusals),
         )
 
+    def overlooked(self) -> list[Refusal]:
+        """Return the files that look like an export and that no form's pattern matches: nobody would read them.
+
+        Raises:
+            SourceError: the folder is missing or cannot be listed.
+        """
+        patterns = [files.files for files in self.forms.values()]
+        return [
+            Refusal(
+                path.name,
+                f"no form of {self.name} has files of this name. Rename it after its form, e.g. {patterns[0]}, add its "
+                "name to `files` of its form in sources.yml, or move it out of the folder",
+            )
+            for path in self._listed("")
+            if any(fnmatch.fnmatchcase(path.name.lower(), table) for table in _TABLES)
+            and not any(fnmatch.fnmatchcase(path.name, pattern) for pattern in patterns)
+        ]
+
     def _paths(self, form: Form) -> list[Path]:
         """The form's files in the order of their names."""
         files = self.forms.get(form.form_id)
@@ -113,19 +132,22 @@ class FilesSource:
                 f"{self.name}: sources.yml does not say where {form.form_id} lies. Add it under forms of this source, "
                 f'e.g. {form.form_id}: {{files: "{form.form_id}_*"}}'
             )
+        return [path for path in self._listed(form.form_id) if fnmatch.fnmatchcase(path.name, files.files)]
+
+    def _listed(self, form_id: str) -> list[Path]:
+        """The folder's files in the order of their names, without what programs leave there while they write."""
         try:
             entries = sorted(self.location.iterdir())
         except OSError as error:
+            place = f"{self.name}, {form_id}" if form_id else self.name
             raise SourceError(
-                f"{self.name}, {form.form_id}: the folder {self.location} cannot be read ({error.strerror}). Create "
-                "it, mount it or make it readable, or mend `location` of this source in sources.yml"
+                f"{place}: the folder {self.location} cannot be read ({error.strerror}). Create it, mount it or make "
+                "it readable, or mend `location` of this source in sources.yml"
             ) from None
         return [
             path
             for path in entries
-            if fnmatch.fnmatchcase(path.name, files.files)
-            and not any(fnmatch.fnmatchcase(path.name, leftover) for leftover in _LEFTOVERS)
-            and not path.is_dir()
+            if not any(fnmatch.fnmatchcase(path.name, leftover) for leftover in _LEFTOVERS) and not path.is_dir()
         ]
 
     def _known(self, form: Form, cursor: Cursor | None) -> dict[str, dict[str, Any]]:

@@ -207,3 +207,12 @@ def test_two_unknown_columns_of_one_name_and_one_without(folder: Folder) -> None
     folder.write("a.csv", GOOD.replace("minutes", "minutes,Час,,Час").replace("60", "60,1,2,3"))
     _, (submission,) = folder.extract()
     assert submission.extra == {"Час": "1", "column 8": "2", "Час (2)": "3", "_origin": "a.csv, row 2"}
+
+
+def test_a_file_that_no_form_would_read_is_named(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path, files="visit_*")
+    for name in ("visit_2021.csv", "Visits 2021.csv", "встречи.XLSX", "~$visit.xlsx", "copy.csv.part", "notes.md"):
+        folder.write(name, GOOD)
+    (tmp_path / "old.csv").mkdir()
+    assert [refusal.name for refusal in folder.source.overlooked()] == ["Visits 2021.csv", "встречи.XLSX"]
+    assert "Rename it after its form, e.g. visit_*" in folder.source.overlooked()[0].reason
