@@ -47,7 +47,18 @@ LABEL = "{{ task.op_kwargs['source'] }} · {{ task.op_kwargs['form_id'] }}"
 RETRIES = ExceptionRetryPolicy(
     rules=[
         RetryRule(
-            exception=["psycopg.OperationalError", "builtins.ConnectionError", "builtins.TimeoutError"],
+            exception=["vmeste.sources.errors.SourceThrottled"],
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(minutes=15),
+            reason="the source asks for patience, or has locked us out for a while: try again later",
+        ),
+        RetryRule(
+            exception=[
+                "vmeste.sources.errors.SourceUnreachable",
+                "psycopg.OperationalError",
+                "builtins.ConnectionError",
+                "builtins.TimeoutError",
+            ],
             action=RetryAction.RETRY,
             retry_delay=timedelta(minutes=1),
             reason="the database or the source does not answer: try again",

@@ -46,7 +46,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from vmeste.local.demo import DemoFailed
     from vmeste.quality.marts import MartsRejected
     from vmeste.quality.suites import SuiteError
-    from vmeste.sources.base import SourceError
+    from vmeste.sources.errors import SourceError
     from vmeste.warehouse.embedded import EmbeddedServerError
     from vmeste.warehouse.migrate import MigrationError
     from vmeste.warehouse.raw_tables import RawTableError
@@ -104,6 +104,30 @@ def ingest() -> None:
     settings = get_settings()
     _migrate(settings)
     if not _ingest(settings):
+        raise typer.Exit(1)
+
+
+@app.command()
+def reconcile() -> None:
+    """Read every source from the beginning and say which submissions differ from ours; nothing is written."""
+    from vmeste import reconcile as comparing
+
+    settings = get_settings()
+    _migrate(settings)
+    agrees = True
+    for found in comparing.reconcile(settings):
+        title = f"{found.source}, {found.form_id}: {found.at_source} at the source, {found.here} here"
+        if found.agrees:
+            console.print(f"[green]✓[/] {title}", highlight=False)
+            continue
+        agrees = False
+        errors.print(f"[bold red]✗ {title}[/]", highlight=False, soft_wrap=True)
+        for what, ids in (("only at the source", found.only_there), ("only here", found.only_here)):
+            for submission_id in ids:
+                errors.print(f"    {what}: {escape(submission_id)}", highlight=False, soft_wrap=True)
+        if found.error:
+            errors.print(f"    {escape(found.error)}", highlight=False, soft_wrap=True)
+    if not agrees:
         raise typer.Exit(1)
 
 
@@ -306,6 +330,53 @@ def quarantine_list(
         console.print("nothing is in quarantine")
         return
     _print_table(["form", "where", "submission", "rules", "what to do", "state", "first seen"], rows)
+
+
+@quarantine_app.command("show")
+def quarantine_show(
+    submission: Annotated[str, typer.Argument(help="The submission's id, as `quarantine list` shows it.")],
+) -> None:
+    """Show all that was refused of one submission: its answers (never a vault answer), its rules, what became of it."""
+    from vmeste.warehouse import embedded
+    from vmeste.warehouse.connect import connect
+
+    settings = get_settings()
+    embedded.start(settings)
+    with connect(settings, "vmeste_loader") as connection:
+        versions = connection.execute(
+            "select form_id, coalesce(origin, source), form_version, arrived_at, state, resolved_by, rules, remedy_ru, "
+            "payload from quarantine.rows where submission_id = %s order by arrived_at, quarantine_id",
+            (submission,),
+        ).fetchall()
+    if not versions:
+        errors.print(f"nothing of submission {submission} was ever refused: see `vmeste quarantine list --all`")
+        raise typer.Exit(1)
+    for form_id, where, version, arrived_at, state, resolved_by, rules, remedy, payload in versions:
+        console.print(
+            escape(f"{form_id}, version {version}, {where}, arrived {arrived_at:%Y-%m-%d %H:%M %Z}: {state}")
+            + (f" by {escape(resolved_by)}" if resolved_by else ""),
+            highlight=False,
+            soft_wrap=True,
+        )
+        console.print(f"  rules: {', '.join(rules)}\n  {escape(remedy)}", highlight=False, soft_wrap=True)
+        for name, answer in payload.items():
+            console.print(f"    {name}: {escape(str(answer))}", highlight=False, soft_wrap=True)
+
+
+@quarantine_app.command("retry")
+def quarantine_retry() -> None:
+    """Try all open rows again now, without asking their sources; a sync does the same by itself."""
+    from datetime import UTC, datetime
+
+    from vmeste import ingest as steps
+
+    settings = get_settings()
+    _migrate(settings)
+    results = steps.retry(settings, f"retry {datetime.now(UTC).isoformat()}")
+    for counts in results:
+        console.print(f"{counts['source']}, {counts['form_id']}: released {counts['released']}", highlight=False)
+    if not results:
+        console.print("nothing is in quarantine")
 
 
 @quarantine_app.command("waive")

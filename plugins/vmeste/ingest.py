@@ -16,8 +16,10 @@ from vmeste.forms.columns import answer_columns
 from vmeste.privacy import vault
 from vmeste.settings import Settings
 from vmeste.sources import load_sources, open_source
-from vmeste.sources.base import SourceError, Submission
+from vmeste.sources.base import Extraction, Submission
+from vmeste.sources.errors import SourceError
 from vmeste.warehouse.connect import connect, vault_url
+from vmeste.warehouse.known import KnownSubmissions
 from vmeste.warehouse.load import SyncResult
 from vmeste.warehouse.load import load as load_batch
 
@@ -57,10 +59,27 @@ def overlooked(settings: Settings) -> list[str]:
     return lines
 
 
-def extract(settings: Settings, source: str, form_id: str, run_id: str) -> str | None:
+def retry(settings: Settings, run_id: str) -> list[dict[str, Any]]:
+    """Try the open quarantined rows again without asking their sources; return each sync's counts."""
+    with connect(settings, "vmeste_loader") as warehouse:
+        waiting = warehouse.execute(
+            "select distinct source, form_id from quarantine.rows where state = 'open'"
+        ).fetchall()
+    results = []
+    # in reading order: a pair that is released now may release its meetings
+    for item in (item for items in plan(settings).values() for item in items):
+        if (item["source"], item["form_id"]) in waiting:
+            batch = extract(settings, item["source"], item["form_id"], run_id, asks_source=False)
+            if batch is not None:
+                results.append(load(settings, batch))
+    return results
+
+
+def extract(settings: Settings, source: str, form_id: str, run_id: str, *, asks_source: bool = True) -> str | None:
     """Read what is new, put identifying answers into the vault, land the rest; return the batch's address.
 
-    Returns ``None`` when the source has nothing new and no quarantined row waits for another try.
+    Returns ``None`` when the source has nothing new and no quarantined row waits for another try. With ``asks_source``
+    false only those rows are tried, whatever the source has.
 
     Raises:
         SourceError: the source cannot be read; names the source, the form and the way out.
@@ -78,26 +97,27 @@ def extract(settings: Settings, source: str, form_id: str, run_id: str) -> str |
             "select exists (select from quarantine.rows where state = 'open' and source = %s and form_id = %s)",
             (source, form_id),
         ).fetchone()
-    has_news = cursor is None or origin.has_news(form, cursor)
-    if not has_news and waiting == (False,):
-        logger.info("%s, %s: nothing new", source, form_id)
-        return None
-
-    server_count, rows, cursor_to = 0, [], cursor
-    notes: tuple[str, ...] = ()
-    refusals: tuple[str, ...] = ()
-    if has_news:
-        extraction = origin.extract(form, cursor)
+        known = KnownSubmissions(warehouse, source, form_id)
+        has_news = asks_source and (cursor is None or origin.has_news(form, cursor, known))
+        if not has_news and (waiting == (False,) or cursor is None):
+            logger.info("%s, %s: nothing new", source, form_id)
+            return None
+        extraction = origin.extract(form, cursor, known) if has_news else Extraction(0, (), cursor)
         submissions = list(extraction.submissions)
+        vanished = sorted(known.live() - extraction.present_ids) if extraction.present_ids is not None else []
+    submissions += [
+        Submission(source, form_id, key, form.version, started_at, {}, updated_at=started_at, is_deleted=True)
+        for key in vanished
+    ]
+    rows = []
+    if submissions:
         with psycopg.connect(vault_url(settings)) as connection:
-            opened = vault.split(connection, form, submissions)
-        rows = [_landed(submission) for submission in opened]
-        server_count, cursor_to, notes = extraction.server_count, extraction.cursor, extraction.notes
-        refusals = tuple(f"{refusal.name}: {refusal.reason}" for refusal in extraction.refusals)
-        for note in notes:
-            logger.info("%s, %s: %s", source, form_id, note)
-        for refusal in refusals:
-            logger.error("%s, %s: refused %s", source, form_id, refusal)
+            rows = [_landed(submission) for submission in vault.split(connection, form, submissions)]
+    refusals = tuple(f"{refusal.name}: {refusal.reason}" for refusal in extraction.refusals)
+    for note in extraction.notes:
+        logger.info("%s, %s: %s", source, form_id, note)
+    for refusal in refusals:
+        logger.error("%s, %s: refused %s", source, form_id, refusal)
     header = landing.BatchHeader(
         landing.batch_id(source, form_id, run_id, rows),
         run_id,
@@ -106,11 +126,13 @@ def extract(settings: Settings, source: str, form_id: str, run_id: str) -> str |
         form.version,
         started_at.isoformat(),
         datetime.now(UTC).isoformat(),
-        server_count,
+        extraction.server_count,
         cursor,
-        cursor_to or {},
-        notes,
+        extraction.cursor or {},
+        extraction.notes,
         refusals,
+        len(vanished),
+        extraction.server_total,
     )
     return landing.write(settings.landing_url, header, list(answer_columns(form)), rows)
 
@@ -128,6 +150,7 @@ def describe(result: SyncResult) -> str:
     return (
         f"{result.source}, {result.form_id}: server {result.server_count} = accepted {result.accepted} + quarantined "
         f"{result.quarantined} + voided {result.voided} + unchanged {result.unchanged}"
+        + (f"; vanished at the source {result.vanished}" if result.vanished else "")
         + (f"; released from quarantine {result.released}" if result.released else "")
         + (f"; REFUSED {result.error}" if result.error else "")
     )
@@ -137,7 +160,7 @@ def _landed(submission: Submission) -> dict[str, str | None]:
     """Return a submission as a landed row: answers and system columns as text."""
     answers = {name: _storable(answer) for name, answer in submission.answers.items()}
     updated_at = submission.updated_at
-    operation = "delete" if submission.is_deleted else "void" if submission.review_state == "rejected" else "upsert"
+    operation = "delete" if submission.is_deleted else "upsert" if submission.is_counted else "void"
     return {
         **answers,
         "_submission_id": submission.submission_id,

@@ -48,6 +48,8 @@ class BatchHeader:
     cursor_to: Mapping[str, Any]
     notes: tuple[str, ...]
     refusals: tuple[str, ...]
+    vanished: int = 0  # rows at the end that say what a complete read no longer found
+    server_total: int | None = None
 
 
 def content_hash(answers: Mapping[str, str | None]) -> str:

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
+from airflow.sdk import RetryAction
 
 from vmeste.sources import load_sources
+from vmeste.sources.errors import (
+    FormUnusable,
+    ReadIncomplete,
+    SourceDenied,
+    SourceNotFound,
+    SourceThrottled,
+    SourceUnreachable,
+)
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -105,3 +116,25 @@ def test_a_file_that_no_form_reads_fails_the_run(dag: DAG, monkeypatch: pytest.M
     monkeypatch.setattr("vmeste.ingest.overlooked", lambda settings: ["stray.csv: no form has files of this name"])
     with pytest.raises(RuntimeError, match=r"not read: stray\.csv"):
         dag.get_task("report_failures").python_callable(ti=Ti([counts("r1_mentee")]))
+
+
+@pytest.mark.parametrize(
+    ("raised", "action", "minutes"),
+    [
+        (SourceUnreachable("503"), RetryAction.RETRY, 1),
+        (ReadIncomplete("56 and 55"), RetryAction.RETRY, 1),
+        (SourceThrottled("locked for ten minutes"), RetryAction.RETRY, 15),
+        (psycopg.OperationalError("gone"), RetryAction.RETRY, 1),
+        (SourceDenied("401"), RetryAction.FAIL, None),
+        (SourceNotFound("404"), RetryAction.FAIL, None),
+        (FormUnusable("two fields, one name"), RetryAction.FAIL, None),
+        (RuntimeError("a mistake of ours"), RetryAction.FAIL, None),
+    ],
+)
+def test_the_cause_decides_whether_a_task_is_tried_again(
+    dag: DAG, raised: Exception, action: RetryAction, minutes: int | None
+) -> None:
+    policy = dag.get_task("people.extract").retry_policy
+    decision = policy.evaluate(raised, 1, 3)
+    assert decision.action == action
+    assert decision.retry_delay == (timedelta(minutes=minutes) if minutes else None)

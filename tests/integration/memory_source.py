@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from vmeste.forms import Form
-from vmeste.sources.base import Cursor, Extraction, Refusal, Submission
+from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Submission
 
 
 @dataclass
@@ -19,17 +19,31 @@ class MemorySource:
     refusals: tuple[Refusal, ...] = ()
     lost: int = 0
     is_news: bool = True
+    claimed: int | None = None
+    is_swept: bool = False  # each read is proven whole: what is missing from it was deleted
 
-    def has_news(self, form: Form, cursor: Cursor | None) -> bool:
+    def has_news(self, form: Form, cursor: Cursor | None, known: Known) -> bool:
         return self.is_news
 
-    def extract(self, form: Form, cursor: Cursor | None) -> Extraction:
+    def extract(self, form: Form, cursor: Cursor | None, known: Known) -> Extraction:
         given = self.submissions.get(form.form_id, [])
-        return Extraction(len(given) + self.lost, given, {"read": len(given)}, refusals=self.refusals)
+        present = frozenset(submission.submission_id for submission in given if not submission.is_deleted)
+        return Extraction(
+            len(given) + self.lost,
+            given,
+            {"read": len(given)},
+            refusals=self.refusals,
+            present_ids=present if self.is_swept else None,
+            server_total=(self.claimed or len(present)) if self.is_swept else None,
+        )
+
+    def overlooked(self) -> list[Refusal]:
+        return []
 
     def add(self, form_id: str, submission_id: str, *, at: str = "2021-03-01T10:00", **answers: Any) -> None:
-        """Add a submission version; ``updated_at``, ``is_deleted``, ``review_state`` and ``extra`` are passed on."""
-        passed = {name: answers.pop(name) for name in ("is_deleted", "review_state", "extra") if name in answers}
+        """Add a submission version; what is no answer (``is_deleted``, ``extra`` …) is passed on."""
+        names = ("is_deleted", "is_counted", "review_state", "extra")
+        passed = {name: answers.pop(name) for name in names if name in answers}
         updated_at = answers.pop("updated_at", None)
         self.submissions.setdefault(form_id, []).append(
             Submission(

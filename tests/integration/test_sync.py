@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.integration.memory_source import REGISTRY, MemorySource
-from vmeste import ingest
+from vmeste import ingest, reconcile
 from vmeste.settings import Settings
-from vmeste.sources.base import Refusal
+from vmeste.sources.base import CONTENT_ID_PREFIX, Refusal
 from vmeste.warehouse.connect import connect
 from vmeste.warehouse.load import BatchBlocked, SyncIncomplete
 from vmeste.warehouse.references import current_versions
@@ -64,7 +64,7 @@ def rows(settings: Settings, statement: str) -> list[tuple[Any, ...]]:
 def test_each_submission_is_accepted_quarantined_voided_or_unchanged(settings: Settings, source: MemorySource) -> None:
     source.add("f4_meeting", "ok", held_on="2021-03-01", **MEETING)
     source.add("f4_meeting", "letters", held_on="2021-03-02", **MEETING | {"duration_min": "час"})
-    source.add("f4_meeting", "rejected", held_on="2021-03-03", review_state="rejected", **MEETING)
+    source.add("f4_meeting", "rejected", held_on="2021-03-03", review_state="rejected", is_counted=False, **MEETING)
     first = sync(settings, source, "f4_meeting")
     assert (first["accepted"], first["quarantined"], first["voided"], first["unchanged"]) == (1, 1, 1, 0)
     again = sync(settings, source, "f4_meeting")
@@ -364,3 +364,100 @@ def test_unreachable_needs_three_attempts_in_two_ways(
     sync(settings, source, "f7_followup")
     ((found,),) = rows(settings, f"select rules from quarantine.rows where source = '{source.name}'")
     assert set(rules) <= set(found)
+
+
+def counted(settings: Settings, source: MemorySource) -> list[str]:
+    statement = current_versions("f4_meeting", "_submission_id") + f" and _source = '{source.name}' order by 1"
+    return [submission_id for (submission_id,) in rows(settings, statement)]
+
+
+def test_what_a_complete_read_no_longer_finds_was_deleted_and_may_come_back(
+    settings: Settings, source: MemorySource
+) -> None:
+    source.is_swept = True
+    source.add("f4_meeting", "stays", held_on="2021-03-01", **MEETING)
+    source.add("f4_meeting", "goes", held_on="2021-03-02", **MEETING)
+    source.add("f4_meeting", "was refused", held_on="2099-03-02", **MEETING)
+    assert sync(settings, source, "f4_meeting")["vanished"] == 0
+    everything = list(source.submissions["f4_meeting"])
+    del source.submissions["f4_meeting"][1:]
+    gone = sync(settings, source, "f4_meeting")
+    assert (gone["server_count"], gone["server_total"], gone["unchanged"], gone["vanished"]) == (1, 1, 1, 2)
+    assert counted(settings, source) == ["stays"]
+    assert rows(settings, f"select state from quarantine.rows where source = '{source.name}'") == [("fixed_upstream",)]
+    assert sync(settings, source, "f4_meeting")["vanished"] == 0
+    source.submissions["f4_meeting"] = everything
+    back = sync(settings, source, "f4_meeting")
+    assert (back["accepted"], back["quarantined"], back["unchanged"], back["vanished"]) == (1, 1, 1, 0)
+    assert counted(settings, source) == ["goes", "stays"]
+
+
+def test_a_total_that_differs_from_ours_loads_nothing(settings: Settings, source: MemorySource) -> None:
+    source.is_swept = True
+    source.add("f4_meeting", "one", held_on="2021-03-01", **MEETING)
+    sync(settings, source, "f4_meeting")
+    source.add("f4_meeting", "two", held_on="2021-03-02", **MEETING)
+    source.claimed = 3
+    with pytest.raises(SyncIncomplete, match="the source has 3 submissions, with this read we would hold 2"):
+        sync(settings, source, "f4_meeting")
+    assert len(counted(settings, source)) == 1
+    found = rows(settings, f"select cursor from ops.cursors where source = '{source.name}' and form_id = 'f4_meeting'")
+    assert found == [({"read": 1},)], "the cursor stays"
+
+
+def test_a_review_is_a_version_and_a_rejected_row_counts_no_more(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "one", held_on="2021-03-01", review_state="received", **MEETING)
+    sync(settings, source, "f4_meeting")
+    for state, is_counted in (("approved", True), ("rejected", False), ("approved", True)):
+        source.submissions["f4_meeting"] = []
+        source.add("f4_meeting", "one", held_on="2021-03-01", review_state=state, is_counted=is_counted, **MEETING)
+        result = sync(settings, source, "f4_meeting")
+        assert result["unchanged"] == 0, state
+        assert len(counted(settings, source)) == is_counted
+    assert sync(settings, source, "f4_meeting")["unchanged"] == 1
+
+
+def test_reconcile_says_what_differs_and_writes_nothing(
+    settings: Settings, source: MemorySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "load_sources", ingest.load_sources)
+    monkeypatch.setattr(reconcile, "open_source", ingest.open_source)
+    plan = {"surveys": [{"source": source.name, "form_id": "f4_meeting"}]}
+    monkeypatch.setattr(ingest, "plan", lambda settings: plan)
+    source.is_swept = True
+    made = f"{CONTENT_ID_PREFIX}{source.name}"
+    for day, submission_id in enumerate(["goes", "stays", made], start=1):
+        source.add("f4_meeting", submission_id, held_on=f"2021-03-0{day}", **MEETING)
+    sync(settings, source, "f4_meeting")
+    (agreed,) = reconcile.reconcile(settings)
+    assert agreed.agrees
+    assert (agreed.at_source, agreed.here) == (3, 3)
+    del source.submissions["f4_meeting"][0]
+    source.add("f4_meeting", "comes", held_on="2021-03-09", **MEETING)
+    for _ in range(2):  # nothing is written: the second time says the same
+        (found,) = reconcile.reconcile(settings)
+        assert (found.only_there, found.only_here, found.agrees) == (("comes",), ("goes",), False)
+    source.is_swept = False
+    (unproven,) = reconcile.reconcile(settings)
+    assert (unproven.only_there, unproven.only_here) == (("comes",), ())
+
+
+def test_retry_tries_open_rows_without_asking_the_source(
+    settings: Settings, source: MemorySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = {"surveys": [{"source": source.name, "form_id": "f4_meeting"}]}
+    monkeypatch.setattr(ingest, "plan", lambda settings: plan)
+    late = REGISTRY["r3_pair"] | {"pair_code": f"П-{source.name}"}
+    source.add("f4_meeting", "early", held_on="2021-03-01", **MEETING | {"pair_code": late["pair_code"]})
+    assert sync(settings, source, "f4_meeting")["quarantined"] == 1
+    (kept,) = ingest.retry(settings, f"run {next(runs)}")
+    assert (kept["form_id"], kept["released"]) == ("f4_meeting", 0)
+    source.add("r3_pair", "late", **late)
+    sync(settings, source, "r3_pair")
+    source.submissions.clear()  # asked, it would say that it has nothing, and the cursor would move
+    (released,) = ingest.retry(settings, f"run {next(runs)}")
+    assert (released["server_count"], released["released"]) == (0, 1)
+    assert counted(settings, source) == ["early"]
+    found = rows(settings, f"select cursor from ops.cursors where source = '{source.name}' and form_id = 'f4_meeting'")
+    assert found == [({"read": 1},)]
+    assert ingest.retry(settings, f"run {next(runs)}") == []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,13 @@ def exchange_codes(vault: VaultConnection, kind: str, codes: Sequence[str]) -> d
         "insert into vault.keys (kind, code) select %s, unnest(%s::text[]) on conflict do nothing", (kind, wanted)
     )
     rows = vault.execute("select code, key from vault.keys where kind = %s and code = any(%s)", (kind, wanted))
+    return dict(rows.fetchall())
+
+
+def known_ids(vault: VaultConnection, submission_ids: Iterable[str]) -> dict[str, str]:
+    """Return what submission ids made of answers were exchanged for; one that was never seen is left out."""
+    made = [key for key in submission_ids if key.startswith(CONTENT_ID_PREFIX)]
+    rows = vault.execute("select code, key from vault.keys where kind = 'submission' and code = any(%s)", (made,))
     return dict(rows.fetchall())
 
 

@@ -1,13 +1,16 @@
 """Where filled-in forms come from: one connector a platform, all with the interface of ``vmeste.sources.base``."""
 
-from vmeste.sources.base import Cursor, Extraction, Refusal, Source, SourceError, Submission
-from vmeste.sources.config import FormFiles, SourceConfig, SourcesConfig, load_sources
+from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Source, Submission
+from vmeste.sources.config import FilesConfig, FormFiles, SourceConfig, SourcesConfig, load_sources
+from vmeste.sources.errors import SourceError
 from vmeste.sources.files import FilesSource
 
 __all__ = [
     "Cursor",
     "Extraction",
+    "FilesConfig",
     "FormFiles",
+    "Known",
     "Refusal",
     "Source",
     "SourceConfig",

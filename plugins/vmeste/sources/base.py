@@ -8,6 +8,7 @@ stopping a whole source.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -23,10 +24,6 @@ CONTENT_ID_PREFIX = "content-"
 
 Such an id can be guessed by whoever guesses the answers: like a code it must not leave the vault's side as it is.
 """
-
-
-class SourceError(Exception):
-    """A source cannot be read: the message names the source, the form and the way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +43,7 @@ class Submission:
     answers: Mapping[str, str | None]
     updated_at: datetime | None = None  # aware, UTC: when the server received this edit
     review_state: str | None = None
+    is_counted: bool = True  # False: the source says that it stays but does not count, e.g. rejected in review
     is_deleted: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
 
@@ -64,6 +62,11 @@ class Extraction:
 
     ``server_count`` is the number of submission versions that the server says it has for this read; the sync is
     proven complete against it. ``notes`` say what was detected (encoding, delimiter, header row …).
+
+    ``present_ids`` are all submissions that the server has now, by its own ids and deleted ones left out; only a read
+    that was proven whole gives them: what we know beyond them was deleted at the source. ``server_total`` is how many
+    the server says it has now; what we hold after the load must agree with it. Both are ``None`` where the source
+    cannot say so.
     """
 
     server_count: int
@@ -71,6 +74,20 @@ class Extraction:
     cursor: Cursor
     notes: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    present_ids: frozenset[str] | None = None
+    server_total: int | None = None
+
+
+class Known(Protocol):
+    """What the warehouse holds of one form of one source; asked only when a connector needs it."""
+
+    def live(self) -> AbstractSet[str]:
+        """Return the ids of all submissions, in raw or in quarantine, that were not deleted at the source."""
+        ...
+
+    def deleted(self) -> AbstractSet[str]:
+        """Return the ids of all submissions that the source deleted; it may restore them."""
+        ...
 
 
 class Source(Protocol):
@@ -78,11 +95,14 @@ class Source(Protocol):
 
     name: str
 
-    def has_news(self, form: Form, cursor: Cursor | None) -> bool:
-        """Say cheaply whether a read would give anything that the last complete read (``cursor``) did not."""
+    def has_news(self, form: Form, cursor: Cursor | None, known: Known) -> bool:
+        """Say cheaply whether a read would give anything that the last complete read (``cursor``) did not.
+
+        A connector that can only find out by reading everything returns ``True``.
+        """
         ...
 
-    def extract(self, form: Form, cursor: Cursor | None) -> Extraction:
+    def extract(self, form: Form, cursor: Cursor | None, known: Known) -> Extraction:
         """Read the form to the end.
 
         Raises ``SourceError`` when nothing at all can be read.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from vmeste.forms import Form, Question
-from vmeste.sources.base import SourceError
 from vmeste.sources.detection import HEADER_WITHIN
+from vmeste.sources.errors import SourceError
 from vmeste.sources.sheets import Cell, FileRefused, Sheet
 
 SYSTEM_COLUMNS: Mapping[str, tuple[str, ...]] = {

@@ -12,18 +12,19 @@ from zoneinfo import available_timezones
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vmeste.sources.base import SourceError
+from vmeste.sources.errors import SourceError
 
 EXPECTED = {
     "stages": "stage name → list of form ids, read in this order, e.g. `people: [r1_mentee, r2_mentor]`",
-    "sources": "a list of sources, each with name, kind, location, time_zone and forms",
+    "sources": "a list of sources, each with name, kind, time_zone, forms, and what its kind needs",
     "name": "a short word of letters, digits, - and _, different for each source, e.g. centre",
     "kind": "files (the one kind of source that there is)",
     "location": "a folder, absolute or relative to the folder of this file, e.g. ../examples/reference_cohort",
     "time_zone": "a name from the IANA time zone database, e.g. Europe/Moscow",
     "forms": 'form id → where its answers lie, e.g. `f4_meeting: {files: "f4_meeting_*"}`',
     "files": 'a file name pattern without folders, e.g. "f4_meeting_*"',
-    "columns": 'header in the file → question name, e.g. {"Номер пары": pair_code}',
+    "columns": 'header or field at the source → question name, e.g. {"Номер пары": pair_code}',
+    "choices": 'question → its codes at the source → ours, e.g. {mode: {"1": in_person}}',
 }
 
 
@@ -49,21 +50,37 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class FormFiles(_Strict):
-    """Where a files source keeps one form."""
-
-    files: Annotated[str, AfterValidator(_is_pattern)]
+class _Origin(_Strict):
     columns: Mapping[str, str] = Field(default_factory=dict)
 
 
-class SourceConfig(_Strict):
-    """One source: ``location`` is an absolute folder once the file has been read."""
+class FormFiles(_Origin):
+    """Where a files source keeps one form."""
 
+    files: Annotated[str, AfterValidator(_is_pattern)]
+
+
+class ServerForm(_Origin):
+    """A form on a server: which of its fields answer which question, and what its choice codes are here."""
+
+    choices: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
+
+
+class _Source(_Strict):
     name: Annotated[str, AfterValidator(_is_name)]
+    time_zone: Annotated[str, AfterValidator(_is_zone)]  # of moments that name none themselves
+
+
+class FilesConfig(_Source):
+    """Files in a folder: ``location`` is an absolute folder once the file has been read."""
+
     kind: Literal["files"]
     location: Annotated[Path, Field(strict=False)]
-    time_zone: Annotated[str, AfterValidator(_is_zone)]
     forms: Annotated[Mapping[str, FormFiles], Field(min_length=1)]
+
+
+SourceConfig = FilesConfig
+"""One source; each platform adds its own kind to this union."""
 
 
 class SourcesConfig(_Strict):

@@ -21,10 +21,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from vmeste.forms import Form, FormError, load_form
-from vmeste.sources.base import CONTENT_ID_PREFIX, Cursor, Extraction, Refusal, SourceError, Submission
+from vmeste.sources.base import CONTENT_ID_PREFIX, Cursor, Extraction, Known, Refusal, Submission
 from vmeste.sources.canonical import as_text, canonical, instants
 from vmeste.sources.columns import SYSTEM_COLUMNS, ColumnNames, Columns, Header
 from vmeste.sources.config import FormFiles
+from vmeste.sources.errors import SourceError
 from vmeste.sources.files_csv import read_csv
 from vmeste.sources.files_jsonl import read_jsonl
 from vmeste.sources.files_xlsx import OLE, read_xlsx, refuse_ole
@@ -52,15 +53,15 @@ class FilesSource:
     def __post_init__(self) -> None:
         self.zone = ZoneInfo(self.time_zone)
 
-    def has_news(self, form: Form, cursor: Cursor | None) -> bool:
+    def has_news(self, form: Form, cursor: Cursor | None, known: Known | None = None) -> bool:
         """Say whether a file of the form is new, altered, or would be read otherwise than before.
 
         Size and time of change decide; only where the time alone differs is the content looked at.
         """
-        paths, known = self._paths(form), self._known(form, cursor)
-        return any(not _is_known(path, known.get(path.name)) for path in paths)
+        paths, read = self._paths(form), self._read_before(form, cursor)
+        return any(not _is_known(path, read.get(path.name)) for path in paths)
 
-    def extract(self, form: Form, cursor: Cursor | None) -> Extraction:
+    def extract(self, form: Form, cursor: Cursor | None, known: Known | None = None) -> Extraction:
         """Read the files that are new or altered since ``cursor``.
 
         ``server_count`` is the number of rows in the files that were read. A refused file is not in the new cursor,
@@ -69,16 +70,16 @@ class FilesSource:
         Raises:
             SourceError: the folder is missing or cannot be listed, or sources.yml has no such form or column.
         """
-        paths, known = self._paths(form), self._known(form, cursor)
+        paths, before = self._paths(form), self._read_before(form, cursor)
         names = ColumnNames(form, self.forms[form.form_id].columns)
-        read = dict(known)
+        read = dict(before)
         tables: list[_Table] = []
         notes: list[str] = []
         refusals: list[Refusal] = []
         for path in paths:
             try:
-                if _is_known(path, known.get(path.name)):
-                    read[path.name] = known[path.name] | {"mtime_ns": path.stat().st_mtime_ns}
+                if _is_known(path, before.get(path.name)):
+                    read[path.name] = before[path.name] | {"mtime_ns": path.stat().st_mtime_ns}
                     continue
                 read.pop(path.name, None)
                 content, changed_at = _content(path)
@@ -150,7 +151,7 @@ class FilesSource:
             if not any(fnmatch.fnmatchcase(path.name, leftover) for leftover in _LEFTOVERS) and not path.is_dir()
         ]
 
-    def _known(self, form: Form, cursor: Cursor | None) -> dict[str, dict[str, Any]]:
+    def _read_before(self, form: Form, cursor: Cursor | None) -> dict[str, dict[str, Any]]:
         if cursor is None or cursor.get("read_as") != self._read_as(form):
             return {}
         return dict(cursor["files"])
@@ -221,6 +222,7 @@ class _Table:
                 answers,
                 updated_at=updated,
                 review_state=state,
+                is_counted=state != "rejected",
                 extra=kept,
             )
 

@@ -24,13 +24,24 @@ from vmeste.quality.typing import typed
 from vmeste.quality.validate import Verdict, merge, validate
 from vmeste.settings import Settings
 from vmeste.warehouse.connect import warehouse_url
+from vmeste.warehouse.known import newest_operations
 from vmeste.warehouse.raw_tables import PIPELINE_COLUMNS, POSTGRES_TYPES
 from vmeste.warehouse.references import enrich, is_first
 from vmeste.warehouse.versions import Settled, Version, settle
 
 logger = logging.getLogger(__name__)
 
-COUNTS = ("server_count", "received", "accepted", "quarantined", "voided", "unchanged", "released", "suspended")
+COUNTS = (
+    "server_count",
+    "received",
+    "accepted",
+    "quarantined",
+    "voided",
+    "unchanged",
+    "released",
+    "suspended",
+    "vanished",
+)
 
 
 class BatchBlocked(Exception):
@@ -46,7 +57,8 @@ class SyncResult:
     """What became of a batch; ``server_count = accepted + quarantined + voided + unchanged``.
 
     Beside them, ``released`` counts rows that an earlier sync had refused, and ``suspended`` accepted submissions that
-    no longer count because their newest version was refused.
+    no longer count because their newest version was refused. ``vanished`` counts what a complete read no longer found;
+    the server does not count them, so they stand beside the sum. ``server_total`` is what it says it has in all.
     """
 
     batch_id: str
@@ -61,12 +73,14 @@ class SyncResult:
     unchanged: int
     released: int
     suspended: int
+    vanished: int = 0
+    server_total: int | None = None
     error: str | None = None
 
     @property
     def has_changed_rows(self) -> bool:
         """Whether raw holds anything now that it did not hold before."""
-        return self.accepted + self.voided + self.released + self.suspended > 0
+        return self.accepted + self.voided + self.released + self.suspended + self.vanished > 0
 
 
 def load(settings: Settings, form: Form, address: str) -> SyncResult:
@@ -111,9 +125,10 @@ def load(settings: Settings, form: Form, address: str) -> SyncResult:
 def _load(
     cursor: Any, settings: Settings, form: Form, suite: Suite, header: landing.BatchHeader, table: pa.Table
 ) -> SyncResult:
-    if len(table) != header.server_count:
+    arrived = len(table) - header.vanished
+    if arrived != header.server_count:
         raise SyncIncomplete(
-            f"{header.source}, {form.form_id}: the source counts {header.server_count} submissions, {len(table)} "
+            f"{header.source}, {form.form_id}: the source counts {header.server_count} submissions, {arrived} "
             "arrived. Nothing was loaded; the next run reads again from the last complete sync"
         )
     text = table.to_pandas()
@@ -160,6 +175,7 @@ def _load(
     voided = text[is_voided]
     _append_voids(cursor, form, header, voided)
     suspended = _quarantine(cursor, form, header, rows[is_broken & ~is_retry], verdict)
+    _prove_total(cursor, form, header)
     _close_quarantine(
         cursor,
         form,
@@ -167,37 +183,69 @@ def _load(
         released=frame.loc[~is_broken & is_retry, "_quarantine_id"].astype("int64"),
         retried=frame.loc[is_retry, "_quarantine_id"].astype("int64"),
     )
+    is_given = text.index < header.server_count
     result = SyncResult(
         header.batch_id,
         header.source,
         header.form_id,
         "incomplete" if header.refusals else "complete",
         server_count=header.server_count,
-        received=len(text),
+        received=arrived,
         accepted=int((~is_broken & ~is_retry).sum()),
         quarantined=int((is_broken & ~is_retry).sum()),
-        voided=int(is_voided.sum()),
-        unchanged=int(is_unchanged.sum()),
+        voided=int((is_voided & is_given).sum()),
+        unchanged=int((is_unchanged & is_given).sum()),
         released=int((~is_broken & is_retry).sum()),
         suspended=suspended,
+        vanished=header.vanished,
+        server_total=header.server_total,
         error="; ".join(header.refusals) or None,
     )
     _record(cursor, header, result, verdict)
     return result
 
 
+def _prove_total(cursor: Any, form: Form, header: landing.BatchHeader) -> None:
+    """Compare all that we hold with all that the server says it has.
+
+    Raises:
+        SyncIncomplete: they differ; both numbers are in the message.
+    """
+    if header.server_total is None:
+        return
+    operations = newest_operations(form.form_id).replace("%(source)s", "$1::text").replace("%(form_id)s", "$2::text")
+    cursor.execute(
+        f"select count(*) from ({operations}) as newest where operation != 'delete'",
+        parameters=[header.source, header.form_id],
+    )
+    (held,) = cursor.fetchone()
+    if held != header.server_total:
+        raise SyncIncomplete(
+            f"{header.source}, {form.form_id}: the source has {header.server_total} submissions, with this read we "
+            f"would hold {held}. Nothing was loaded; the next run reads again. `vmeste reconcile` says which differ"
+        )
+
+
 def _recorded(cursor: Any, header: landing.BatchHeader) -> SyncResult | None:
     """Return what is known of a batch that was loaded before."""
     cursor.execute(
-        f"select state, error, {', '.join(COUNTS)} from ops.sync_runs "
+        f"select state, error, server_total, {', '.join(COUNTS)} from ops.sync_runs "
         "where batch_id = $1 and state in ('complete', 'incomplete')",
         parameters=[header.batch_id],
     )
     row = cursor.fetchone()
     if row is None:
         return None
-    counts = dict(zip(COUNTS, row[2:], strict=True))
-    return SyncResult(header.batch_id, header.source, header.form_id, row[0], error=row[1], **counts)
+    state, error, server_total, *counts = row
+    return SyncResult(
+        header.batch_id,
+        header.source,
+        header.form_id,
+        state,
+        error=error,
+        server_total=server_total,
+        **dict(zip(COUNTS, counts, strict=True)),
+    )
 
 
 def _settle(cursor: Any, form: Form, header: landing.BatchHeader, text: pd.DataFrame) -> Settled:
@@ -207,13 +255,14 @@ def _settle(cursor: Any, form: Form, header: landing.BatchHeader, text: pd.DataF
         f"""
         select
             known._submission_id as submission_id, known._content_hash as content_hash, known._operation as operation,
+            known._review_state as review_state,
             coalesce(known._updated_at, known._submitted_at) as arrived_at, 'raw' as place
         from raw.{form.form_id} as known
         inner join incoming_submissions as incoming using (_submission_id)
         where known._source = $1::text
         union all
         select
-            refused.submission_id, refused.content_hash, 'upsert', refused.arrived_at,
+            refused.submission_id, refused.content_hash, 'upsert', refused.review_state, refused.arrived_at,
             case when refused.state = 'open' then 'open' else 'closed' end
         from quarantine.rows as refused
         where refused.source = $1::text and refused.form_id = $2::text
@@ -221,16 +270,22 @@ def _settle(cursor: Any, form: Form, header: landing.BatchHeader, text: pd.DataF
         parameters=[header.source, header.form_id],
     )
     known = [
-        Version(row["submission_id"], (row["content_hash"], row["operation"]), row["arrived_at"], row["place"])
+        Version(
+            row["submission_id"],
+            (row["content_hash"], row["operation"], row["review_state"]),
+            row["arrived_at"],
+            row["place"],
+        )
         for row in cursor.fetch_arrow_table().to_pylist()
     ]
     incoming = [
-        Version(submission_id, (content_hash, operation), arrived_at, has_time=has_time, row=row)
-        for row, (submission_id, content_hash, operation, arrived_at, has_time) in enumerate(
+        Version(submission_id, (content_hash, operation, review_state), arrived_at, has_time=has_time, row=row)
+        for row, (submission_id, content_hash, operation, review_state, arrived_at, has_time) in enumerate(
             zip(
                 text["_submission_id"],
                 text["_content_hash"],
                 text["_operation"],
+                text["_review_state"].astype(object).where(text["_review_state"].notna(), None),
                 text["_arrived_at"].dt.to_pydatetime() if len(text) else (),
                 text["_updated_at"].notna(),
                 strict=True,
@@ -465,16 +520,18 @@ def _record(cursor: Any, header: landing.BatchHeader, result: SyncResult, verdic
         f"""
         insert into ops.sync_runs (
             batch_id, run_id, source, form_id, started_at, finished_at, {", ".join(COUNTS)},
-            cursor_from, cursor_to, state, error, notes
+            server_total, cursor_from, cursor_to, state, error, notes
         )
         values (
             $1, $2, $3, $4, $5::text::timestamptz, clock_timestamp(),
             {", ".join(str(getattr(result, count)) for count in COUNTS)},
+            {"null" if result.server_total is None else result.server_total},
             $6::text::jsonb, $7::text::jsonb, $8, nullif($9, ''),
             (select coalesce(array_agg(note), array[]::text[]) from jsonb_array_elements_text($10::text::jsonb) as note)
         )
         on conflict (batch_id) do update set
             finished_at = excluded.finished_at, state = excluded.state, error = excluded.error,
+            server_total = excluded.server_total,
             {", ".join(f"{count} = excluded.{count}" for count in COUNTS)}
         """,
         parameters=[

@@ -22,12 +22,13 @@ _ORDER: dict[Place, int] = {"raw": 0, "closed": 1, "open": 2, "batch": 3}
 class Version:
     """One version of one submission.
 
-    ``content`` is its hash together with the operation, so that a deletion differs from what it deletes. ``has_time``
+    ``content`` is its hash together with the operation and the review state, so that a deletion differs from what it
+    deletes, and a review from what it reviews. ``has_time``
     says that the source itself told when this version arrived, and not only when the submission first did.
     """
 
     submission_id: str
-    content: tuple[str, str]
+    content: tuple[str, str, str | None]
     arrived_at: datetime
     place: Place = "batch"
     has_time: bool = True

@@ -1,0 +1,53 @@
+"""What raw and quarantine hold of one form of one source, for connectors that must compare."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import psycopg
+
+
+def newest_operations(form_id: str) -> str:
+    """Return SQL for the newest operation of each submission of a form of one source.
+
+    Parameters: ``%(source)s`` and ``%(form_id)s``. A refused version is an upsert that does not count yet; waived or
+    not, the source still has it.
+    """
+    return f"""
+        select distinct on (submission_id) submission_id, operation
+        from (
+            select
+                _submission_id as submission_id, _operation as operation,
+                coalesce(_updated_at, _submitted_at) as arrived_at, _ingested_at as seen_at
+            from raw.{form_id}
+            where _source = %(source)s
+            union all
+            select submission_id, 'upsert', arrived_at, first_seen_at
+            from quarantine.rows
+            where source = %(source)s and form_id = %(form_id)s
+        ) as versions
+        order by submission_id, arrived_at desc, seen_at desc, operation
+    """
+
+
+class KnownSubmissions:
+    """The ids that the warehouse holds, read once and only when they are asked for."""
+
+    def __init__(self, connection: psycopg.Connection[Any], source: str, form_id: str) -> None:
+        self._connection, self._source, self._form_id = connection, source, form_id
+
+    @cached_property
+    def _operations(self) -> dict[str, str]:
+        rows = self._connection.execute(
+            newest_operations(self._form_id).encode(), {"source": self._source, "form_id": self._form_id}
+        )
+        return dict(rows.fetchall())
+
+    def live(self) -> frozenset[str]:
+        """Return the ids of all submissions that were not deleted at the source."""
+        return frozenset(key for key, operation in self._operations.items() if operation != "delete")
+
+    def deleted(self) -> frozenset[str]:
+        """Return the ids of all submissions that the source deleted."""
+        return frozenset(key for key, operation in self._operations.items() if operation == "delete")

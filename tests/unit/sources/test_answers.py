@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.unit.sources.conftest import REPOSITORY
+from vmeste.forms import load_form
+from vmeste.sources.answers import AnswerReader, moment
+from vmeste.sources.config import ServerForm
+from vmeste.sources.errors import FormUnusable, SourceError
+
+MEETING = load_form(REPOSITORY / "forms" / "f4_meeting.md")
+MOSCOW = ZoneInfo("Europe/Moscow")
+
+
+def reader(**origin: Any) -> AnswerReader:
+    return AnswerReader(MEETING, ServerForm(**origin), MOSCOW, "odk, f4_meeting")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "answer"),
+    [
+        ("duration_min", 60, "60"),
+        ("duration_min", 60.0, "60"),
+        ("duration_min", 1e20, "1e+20"),
+        ("duration_min", " 60 ", "60"),
+        ("duration_min", "", None),
+        ("duration_min", None, None),
+        ("concern", True, "1"),
+        ("start_time", "07:15:00.000+03:00", "07:15:00"),
+        ("start_time", "07:15", "07:15:00"),
+        ("start_time", "утром", "утром"),
+        ("held_on", "31.12.2026", "31.12.2026"),
+        ("goals", "g1 g3", "g1 g3"),
+        ("goals", ["g1", "g3"], "g1 g3"),
+        ("mode", "telegraph", "telegraph"),
+    ],
+)
+def test_a_value_becomes_canonical_or_stays_as_it_was(field: str, value: Any, answer: str | None) -> None:
+    answers, extra = reader().read({f"visit/{field}": value})
+    assert answers[field] == answer
+    assert extra == {}
+    assert set(answers) == {question.name for question in MEETING.questions}
+
+
+def test_fields_and_codes_are_translated_and_the_rest_is_kept() -> None:
+    translated = reader(
+        columns={"nomer": "pair_code", "a/kak": "mode"},
+        choices={"mode": {"1": "in_person"}, "goals": {"1": "g1", "2": "g2"}},
+    )
+    answers, extra = translated.read({"nomer": "П-1", "a/kak": 1, "goals": "2 1 9", "b/note": "x", "empty": None})
+    assert (answers["pair_code"], answers["mode"], answers["goals"]) == ("П-1", "in_person", "g2 g1 9")
+    assert extra == {"b/note": "x"}
+
+
+def test_two_fields_for_one_question_are_refused() -> None:
+    with pytest.raises(FormUnusable, match=r"two fields answer mode: a/mode and b/mode"):
+        reader().read({"a/mode": "phone", "b/mode": "video"})
+
+
+@pytest.mark.parametrize("origin", [{"columns": {"x": "nobody"}}, {"choices": {"nobody": {"1": "a"}}}])
+def test_a_translation_into_nothing_is_refused(origin: dict[str, Any]) -> None:
+    with pytest.raises(SourceError, match="no question 'nobody'"):
+        reader(**origin)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+# the suite runs beside others on both cores: slow input is no finding
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.dictionaries(st.sampled_from([question.name for question in MEETING.questions]), json_values))
+def test_whatever_a_server_sends_gives_texts(fields: dict[str, Any]) -> None:
+    answers, extra = reader().read(fields)
+    assert all(answer is None or (isinstance(answer, str) and answer) for answer in answers.values())
+    assert extra == {}
+
+
+def test_a_moment_without_a_zone_is_in_the_source_s() -> None:
+    assert moment("2026-11-25T03:00:00", MOSCOW) == datetime(2026, 11, 25, tzinfo=UTC)
+    assert moment("2026-11-25T03:00:00Z", MOSCOW) == datetime(2026, 11, 25, 3, tzinfo=UTC)

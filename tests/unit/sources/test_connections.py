@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from vmeste.sources.connections import credentials
+from vmeste.sources.errors import SourceDenied
+
+JSON = '{"conn_type": "http", "login": "robot", "password": "geheim-17", "extra": {"organisation": "7"}}'
+
+
+@pytest.mark.parametrize("written", [JSON, "http://robot:geheim-17@host/?organisation=7"])
+def test_the_variable_of_a_connection_is_read(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_ODK_CENTRAL", written)
+    found = credentials("odk_central", "odk")
+    assert (found.login, found.password, found.extra["organisation"]) == ("robot", "geheim-17", "7")
+    assert "robot" not in repr(found)
+    assert "geheim" not in repr(found)
+
+
+@pytest.mark.parametrize("written", [None, '{"login": "robot", "password": "geheim-17"', '["geheim-17"]'])
+def test_a_connection_that_is_missing_or_broken_names_the_way_out(
+    monkeypatch: pytest.MonkeyPatch, written: str | None
+) -> None:
+    monkeypatch.delenv("AIRFLOW_CONN_ODK_CENTRAL", raising=False)
+    if written is not None:
+        monkeypatch.setenv("AIRFLOW_CONN_ODK_CENTRAL", written)
+    with pytest.raises(SourceDenied, match=r"AIRFLOW_CONN_ODK_CENTRAL") as caught:
+        assert credentials("odk_central", "odk").password == ""
+    assert "geheim" not in str(caught.value)
