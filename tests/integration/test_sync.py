@@ -461,3 +461,24 @@ def test_retry_tries_open_rows_without_asking_the_source(
     found = rows(settings, f"select cursor from ops.cursors where source = '{source.name}' and form_id = 'f4_meeting'")
     assert found == [({"read": 1},)]
     assert ingest.retry(settings, f"run {next(runs)}") == []
+
+
+def test_a_review_that_moves_no_time_is_kept_once(settings: Settings, source: MemorySource) -> None:
+    for state, is_counted, accepted, voided in (("received", True, 1, 0), ("rejected", False, 0, 1)):
+        source.submissions["f4_meeting"] = []
+        source.add(
+            "f4_meeting", "one", held_on="2021-03-01", updated_at="2021-03-02T10:00",
+            review_state=state, is_counted=is_counted, **MEETING,
+        )  # fmt: skip
+        first = sync(settings, source, "f4_meeting")
+        assert (first["accepted"], first["voided"]) == (accepted, voided)
+        assert sync(settings, source, "f4_meeting")["unchanged"] == 1, state
+        assert len(counted(settings, source)) == is_counted
+    source.submissions["f4_meeting"] = []
+    for state in ("received", "approved"):
+        source.add(
+            "f4_meeting", "two", held_on="2021-03-05", updated_at="2021-03-06T10:00", review_state=state, **MEETING
+        )
+        sync(settings, source, "f4_meeting")
+    statement = f"select _review_state from raw.f4_meeting where _source = '{source.name}' and _submission_id = 'two'"
+    assert sorted(rows(settings, statement)) == [("approved",), ("received",)]

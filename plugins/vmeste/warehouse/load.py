@@ -419,7 +419,7 @@ def _quarantine(cursor: Any, form: Form, header: landing.BatchHeader, rejected: 
             $1::text, $2::text, submission_id, content_hash, form_version, submitted_at, updated_at,
             review_state, origin, rules, remedy_ru, payload::jsonb, $3::text
         from incoming_rejected
-        on conflict (source, form_id, submission_id, arrived_at, content_hash) do update
+        on conflict (source, form_id, submission_id, arrived_at, content_hash, review_state) do update
             set rules = excluded.rules, remedy_ru = excluded.remedy_ru, last_tried_at = now()
         """,
         parameters=[header.source, header.form_id, header.batch_id],

@@ -66,7 +66,8 @@ def ensure_table(connection: psycopg.Connection[Any], form: Form) -> None:
         connection.execute(
             sql.SQL(
                 "create unique index on {} "
-                "(_source, _submission_id, (coalesce(_updated_at, _submitted_at)), _content_hash, _operation)"
+                "(_source, _submission_id, (coalesce(_updated_at, _submitted_at)), _content_hash, _operation, "
+                "_review_state) nulls not distinct"
             ).format(table)
         )
         connection.commit()
