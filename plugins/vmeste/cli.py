@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, LiteralString
 
 import typer
 from rich.console import Console
@@ -315,21 +315,25 @@ def quarantine_list(
     every: Annotated[bool, typer.Option("--all", help="Also those that have been resolved.")] = False,
 ) -> None:
     """Show refused rows: where each came from, which rules it broke, what to do."""
+    rows = _quarantined(
+        "select form_id, coalesce(origin, source), submission_id, array_to_string(rules, ', '), remedy_ru, state, "
+        "first_seen_at::date::text from quarantine.rows where state = 'open' or %s order by form_id, quarantine_id",
+        every,
+    )
+    if not rows:
+        console.print("nothing is in quarantine")
+        return
+    _print_table(["form", "where", "submission", "rules", "what to do", "state", "first seen"], rows)
+
+
+def _quarantined(statement: LiteralString, parameter: Any) -> list[tuple[Any, ...]]:
     from vmeste.warehouse import embedded
     from vmeste.warehouse.connect import connect
 
     settings = get_settings()
     embedded.start(settings)
     with connect(settings, "vmeste_loader") as connection:
-        rows = connection.execute(
-            "select form_id, coalesce(origin, source), submission_id, array_to_string(rules, ', '), remedy_ru, state, "
-            "first_seen_at::date::text from quarantine.rows where state = 'open' or %s order by form_id, quarantine_id",
-            (every,),
-        ).fetchall()
-    if not rows:
-        console.print("nothing is in quarantine")
-        return
-    _print_table(["form", "where", "submission", "rules", "what to do", "state", "first seen"], rows)
+        return connection.execute(statement, (parameter,)).fetchall()
 
 
 @quarantine_app.command("show")
@@ -337,17 +341,11 @@ def quarantine_show(
     submission: Annotated[str, typer.Argument(help="The submission's id, as `quarantine list` shows it.")],
 ) -> None:
     """Show all that was refused of one submission: its answers (never a vault answer), its rules, what became of it."""
-    from vmeste.warehouse import embedded
-    from vmeste.warehouse.connect import connect
-
-    settings = get_settings()
-    embedded.start(settings)
-    with connect(settings, "vmeste_loader") as connection:
-        versions = connection.execute(
-            "select form_id, coalesce(origin, source), form_version, arrived_at, state, resolved_by, rules, remedy_ru, "
-            "payload from quarantine.rows where submission_id = %s order by arrived_at, quarantine_id",
-            (submission,),
-        ).fetchall()
+    versions = _quarantined(
+        "select form_id, coalesce(origin, source), form_version, arrived_at, state, resolved_by, rules, remedy_ru, "
+        "payload from quarantine.rows where submission_id = %s order by arrived_at, quarantine_id",
+        submission,
+    )
     if not versions:
         errors.print(f"nothing of submission {submission} was ever refused: see `vmeste quarantine list --all`")
         raise typer.Exit(1)

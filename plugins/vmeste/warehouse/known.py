@@ -8,11 +8,11 @@ from typing import Any
 import psycopg
 
 
-def newest_operations(form_id: str) -> str:
+def newest_operations(form_id: str, source_parameter: str, form_parameter: str) -> str:
     """Return SQL for the newest operation of each submission of a form of one source.
 
-    Parameters: ``%(source)s`` and ``%(form_id)s``. A refused version is an upsert that does not count yet; waived or
-    not, the source still has it.
+    The driver decides how the two parameters are written. A refused version is an upsert that does not count yet;
+    waived or not, the source still has it.
     """
     return f"""
         select distinct on (submission_id) submission_id, operation
@@ -21,11 +21,11 @@ def newest_operations(form_id: str) -> str:
                 _submission_id as submission_id, _operation as operation,
                 coalesce(_updated_at, _submitted_at) as arrived_at, _ingested_at as seen_at
             from raw.{form_id}
-            where _source = %(source)s
+            where _source = {source_parameter}
             union all
             select submission_id, 'upsert', arrived_at, first_seen_at
             from quarantine.rows
-            where source = %(source)s and form_id = %(form_id)s
+            where source = {source_parameter} and form_id = {form_parameter}
         ) as versions
         order by submission_id, arrived_at desc, seen_at desc, operation
     """
@@ -40,7 +40,7 @@ class KnownSubmissions:
     @cached_property
     def _operations(self) -> dict[str, str]:
         rows = self._connection.execute(
-            newest_operations(self._form_id).encode(), {"source": self._source, "form_id": self._form_id}
+            newest_operations(self._form_id, "%s", "%s").encode(), (self._source, self._source, self._form_id)
         )
         return dict(rows.fetchall())
 

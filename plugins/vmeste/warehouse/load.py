@@ -213,7 +213,7 @@ def _prove_total(cursor: Any, form: Form, header: landing.BatchHeader) -> None:
     """
     if header.server_total is None:
         return
-    operations = newest_operations(form.form_id).replace("%(source)s", "$1::text").replace("%(form_id)s", "$2::text")
+    operations = newest_operations(form.form_id, "$1::text", "$2::text")
     cursor.execute(
         f"select count(*) from ({operations}) as newest where operation != 'delete'",
         parameters=[header.source, header.form_id],

@@ -23,8 +23,8 @@ class Version:
     """One version of one submission.
 
     ``content`` is its hash together with the operation and the review state, so that a deletion differs from what it
-    deletes, and a review from what it reviews. ``has_time``
-    says that the source itself told when this version arrived, and not only when the submission first did.
+    deletes, and a review from what it reviews. ``has_time`` says that the source itself told when this version
+    arrived, and not only when the submission first did.
     """
 
     submission_id: str
