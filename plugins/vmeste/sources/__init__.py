@@ -1,7 +1,9 @@
 """Where filled-in forms come from: one connector a platform, all with the interface of ``vmeste.sources.base``."""
 
+from importlib import import_module
+
 from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Source, Submission
-from vmeste.sources.config import FilesConfig, FormFiles, SourceConfig, SourcesConfig, load_sources
+from vmeste.sources.config import FilesConfig, FormFiles, ServerConfig, SourceConfig, SourcesConfig, load_sources
 from vmeste.sources.errors import SourceError
 from vmeste.sources.files import FilesSource
 
@@ -12,6 +14,7 @@ __all__ = [
     "FormFiles",
     "Known",
     "Refusal",
+    "ServerConfig",
     "Source",
     "SourceConfig",
     "SourceError",
@@ -22,6 +25,20 @@ __all__ = [
 ]
 
 
+CONNECTORS = {
+    "odk_central": ("vmeste.sources.odk_central", "OdkCentralSource"),
+    "kobotoolbox": ("vmeste.sources.kobotoolbox", "KoboToolboxSource"),
+    "limesurvey": ("vmeste.sources.limesurvey", "LimeSurveySource"),
+    "yandex_forms": ("vmeste.sources.yandex_forms", "YandexFormsSource"),
+    "google_forms": ("vmeste.sources.google_forms", "GoogleFormsSource"),
+}
+"""Kind of a source → module and class; a platform's client is imported only where a source of its kind is read."""
+
+
 def open_source(config: SourceConfig) -> Source:
     """Return the connector of a configured source; nothing is read yet."""
-    return FilesSource(config.name, config.location, config.time_zone, config.forms)
+    if isinstance(config, FilesConfig):
+        return FilesSource(config.name, config.location, config.time_zone, config.forms)
+    module, name = CONNECTORS[config.kind]
+    source: Source = getattr(import_module(module), name)(config)
+    return source

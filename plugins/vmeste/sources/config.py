@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
 import yaml
@@ -18,14 +19,25 @@ EXPECTED = {
     "stages": "stage name → list of form ids, read in this order, e.g. `people: [r1_mentee, r2_mentor]`",
     "sources": "a list of sources, each with name, kind, time_zone, forms, and what its kind needs",
     "name": "a short word of letters, digits, - and _, different for each source, e.g. centre",
-    "kind": "files (the one kind of source that there is)",
+    "kind": "one of files, odk_central, kobotoolbox, limesurvey, yandex_forms, google_forms",
     "location": "a folder, absolute or relative to the folder of this file, e.g. ../examples/reference_cohort",
+    "server": "the server's address without a path of an API and without credentials, e.g. https://odk.example.org",
+    "connection": "the id of an Airflow connection, or of the variable AIRFLOW_CONN_<ID>: letters, digits and _",
+    "reviews_that_count": "a list of review states as the server writes them, e.g. [received, edited, approved]",
     "time_zone": "a name from the IANA time zone database, e.g. Europe/Moscow",
     "forms": 'form id → where its answers lie, e.g. `f4_meeting: {files: "f4_meeting_*"}`',
     "files": 'a file name pattern without folders, e.g. "f4_meeting_*"',
+    "project": "the number of the project in ODK Central, as its address shows it, e.g. 1",
+    "form": "the form's id on its server, e.g. f4_meeting",
+    "asset": "the uid of the form in KoboToolbox, as its address shows it, e.g. aT4xmGv7Rz3qSgBBJmDLcX",
+    "survey": "the survey's id, e.g. 123456",
+    "organisation": "the id of the organisation that owns the forms, as Yandex 360 or Yandex Cloud shows it",
     "columns": 'header or field at the source → question name, e.g. {"Номер пары": pair_code}',
     "choices": 'question → its codes at the source → ours, e.g. {mode: {"1": in_person}}',
 }
+
+
+KINDS = ("files", "odk_central", "kobotoolbox", "limesurvey", "yandex_forms", "google_forms")
 
 
 def _is_name(value: str) -> str:
@@ -44,6 +56,34 @@ def _is_pattern(value: str) -> str:
     if not value.strip() or "/" in value or "\\" in value:
         raise ValueError(f"{value!r} is no pattern of file names")
     return value
+
+
+def _is_not_blank(value: str) -> str:
+    if not value.strip() or "/" in value:
+        raise ValueError(f"{value!r} is no id of a form")
+    return value
+
+
+def _is_word(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", value):
+        raise ValueError(f"{value!r} is no such id")
+    return value
+
+
+def _is_connection(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_]{1,100}", value):
+        raise ValueError(f"{value!r} cannot be the id of a connection")
+    return value
+
+
+def _is_address(value: str) -> str:
+    parts = urlsplit(value)
+    # the value is not repeated: it may hold a password
+    if parts.username or parts.password or "@" in parts.netloc:
+        raise ValueError("an address with credentials in it: they belong into the connection")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("that is no address of a server")
+    return value.rstrip("/")
 
 
 class _Strict(BaseModel):
@@ -66,6 +106,37 @@ class ServerForm(_Origin):
     choices: Mapping[str, Mapping[str, str]] = Field(default_factory=dict)
 
 
+class OdkForm(ServerForm):
+    """A form of a project of ODK Central."""
+
+    project: Annotated[int, Field(gt=0)]
+    form: Annotated[str, AfterValidator(_is_not_blank)]
+
+
+class KoboForm(ServerForm):
+    """An asset of KoboToolbox."""
+
+    asset: Annotated[str, AfterValidator(_is_word)]
+
+
+class LimeSurveyForm(ServerForm):
+    """A survey of LimeSurvey."""
+
+    survey: Annotated[int, Field(gt=0)]
+
+
+class YandexForm(ServerForm):
+    """A survey of Yandex Forms."""
+
+    survey: Annotated[str, AfterValidator(_is_word)]
+
+
+class GoogleForm(ServerForm):
+    """A form of Google Forms."""
+
+    form: Annotated[str, AfterValidator(_is_word)]
+
+
 class _Source(_Strict):
     name: Annotated[str, AfterValidator(_is_name)]
     time_zone: Annotated[str, AfterValidator(_is_zone)]  # of moments that name none themselves
@@ -79,15 +150,70 @@ class FilesConfig(_Source):
     forms: Annotated[Mapping[str, FormFiles], Field(min_length=1)]
 
 
-SourceConfig = FilesConfig
-"""One source; each platform adds its own kind to this union."""
+class _Server(_Source):
+    server: Annotated[str, AfterValidator(_is_address)]
+    connection: Annotated[str, AfterValidator(_is_connection)]
+
+
+class OdkConfig(_Server):
+    """Forms of one ODK Central; a submission without a review state is ``received``."""
+
+    kind: Literal["odk_central"]
+    reviews_that_count: frozenset[Literal["received", "edited", "hasIssues", "approved", "rejected"]] = Field(
+        default=frozenset({"received", "edited", "hasIssues", "approved"}), min_length=1, strict=False
+    )
+    forms: Annotated[Mapping[str, OdkForm], Field(min_length=1)]
+
+
+class KoboConfig(_Server):
+    """Forms of one KoboToolbox server; a submission that nobody validated is ``received``."""
+
+    kind: Literal["kobotoolbox"]
+    reviews_that_count: frozenset[Literal["received", "approved", "on_hold", "not_approved"]] = Field(
+        default=frozenset({"received", "approved", "on_hold"}), min_length=1, strict=False
+    )
+    forms: Annotated[Mapping[str, KoboForm], Field(min_length=1)]
+
+
+class LimeSurveyConfig(_Server):
+    """Surveys of one LimeSurvey, by its RemoteControl 2."""
+
+    kind: Literal["limesurvey"]
+    forms: Annotated[Mapping[str, LimeSurveyForm], Field(min_length=1)]
+
+
+class YandexConfig(_Server):
+    """Surveys of one organisation in Yandex Forms."""
+
+    kind: Literal["yandex_forms"]
+    server: Annotated[str, AfterValidator(_is_address)] = "https://api.forms.yandex.net"
+    organisation: Annotated[str, AfterValidator(_is_word)]
+    is_cloud_organisation: bool = False
+    forms: Annotated[Mapping[str, YandexForm], Field(min_length=1)]
+
+
+class GoogleConfig(_Server):
+    """Forms that are shared with one Google service account."""
+
+    kind: Literal["google_forms"]
+    server: Annotated[str, AfterValidator(_is_address)] = "https://forms.googleapis.com"
+    forms: Annotated[Mapping[str, GoogleForm], Field(min_length=1)]
+
+
+ServerConfig = OdkConfig | KoboConfig | LimeSurveyConfig | YandexConfig | GoogleConfig
+
+SourceConfig = FilesConfig | ServerConfig
+"""One source; each platform has its own kind."""
 
 
 class SourcesConfig(_Strict):
     """The whole file: forms by stage in reading order, and the sources."""
 
     stages: Annotated[Mapping[str, list[str]], Field(min_length=1)]
-    sources: Annotated[list[SourceConfig], Field(min_length=1)]
+    sources: Annotated[
+        list[Annotated[SourceConfig, Field(discriminator="kind")]],
+        Field(min_length=1),
+    ]
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> SourcesConfig:
@@ -134,6 +260,8 @@ def load_sources(path: Path) -> SourcesConfig:
         update={
             "sources": [
                 source.model_copy(update={"location": (folder / source.location.expanduser()).resolve()})
+                if isinstance(source, FilesConfig)
+                else source
                 for source in config.sources
             ]
         }
@@ -154,6 +282,8 @@ class _UniqueKeys(yaml.SafeLoader):
 def _said(problem: Any, written: Mapping[str, Any]) -> str:
     """One fault as ``key: what is wrong. Expected: …``; a source is called by its name where it has one."""
     where = [part for part in problem["loc"] if part != "[key]"]
+    if len(where) > 2 and where[0] == "sources" and where[2] in KINDS:
+        del where[2]  # pydantic says which kind it checked against, the file has no such key
     parts: list[str] = []
     for position, part in enumerate(where):
         name = None
@@ -165,7 +295,11 @@ def _said(problem: Any, written: Mapping[str, Any]) -> str:
     if not parts:  # a rule over several keys names them itself
         return message
     known = next((str(part) for part in reversed(where) if str(part) in EXPECTED), "")
-    if problem["type"] == "missing":
+    if problem["type"].startswith("union_tag"):
+        known = "kind"
+        parts.append("kind")
+        message = "it is missing" if problem["type"] == "union_tag_not_found" else "there is no such kind of source"
+    elif problem["type"] == "missing":
         message = "it is missing"
     elif problem["type"] == "extra_forbidden":
         message, known = "there is no such key", str(where[-2]) if len(where) > 1 else ""

@@ -46,7 +46,7 @@ def test_an_absolute_location_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("kind: files", "kind: fax", ["sources.centre.kind", "Expected: files"]),
+        ("kind: files", "kind: fax", ["sources.centre.kind", "Expected: one of files"]),
         ("    time_zone: Europe/Moscow\n", "", ["sources.centre.time_zone: it is missing", "Europe/Moscow"]),
         ("Europe/Moscow", "Tambov", ["sources.centre.time_zone", "'Tambov'", "IANA"]),
         ("    location: exports\n", "", ["sources.centre.location: it is missing", "a folder"]),
