@@ -7,10 +7,11 @@ and the labels.
 from vmeste.forms.build import build
 from vmeste.forms.check import check
 from vmeste.forms.labels import Label, labels
-from vmeste.forms.model import Choice, Condition, Form, FormError, Problem, Question
+from vmeste.forms.model import REPEAT, Choice, Condition, Form, FormError, Problem, Question
 from vmeste.forms.reader import load_form, load_forms
 
 __all__ = [
+    "REPEAT",
     "Choice",
     "Condition",
     "Form",

@@ -61,7 +61,7 @@ def _two_labels(scale: str, labels: object) -> tuple[str, str]:
 
 def _check_scales(form: Form, tables: Tables, scales: dict[str, tuple[Choice, ...]]) -> list[Problem]:
     """A list that bears the name of a scale must be that scale: the same codes, the same labels."""
-    lists = {question.list_name: question.choices for question in form.questions if question.list_name is not None}
+    lists = {question.list_name: question.choices for question in form.every_question if question.list_name is not None}
     lines = {(row.get("list_name"), row.get("name")): row.line for row in tables.choices.rows}
     problems: list[Problem] = []
     for name, used in lists.items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from vmeste.forms.model import Form
+from collections.abc import Iterable
+
+from vmeste.forms.model import Form, Question
 
 
 def key_column(question_name: str) -> str:
@@ -12,8 +14,13 @@ def key_column(question_name: str) -> str:
 
 def answer_columns(form: Form) -> dict[str, str]:
     """Return column name → question kind, in the form's order: codes as keys, nothing of the vault."""
+    return question_columns(form.questions)
+
+
+def question_columns(questions: Iterable[Question]) -> dict[str, str]:
+    """Return the same of some questions: those of a form, or the members of a repeat."""
     columns = {}
-    for question in form.questions:
+    for question in questions:
         if question.key:
             columns[key_column(question.name)] = "text"
         elif question.privacy != "vault":

@@ -20,7 +20,7 @@ class Label(NamedTuple):
 def labels(form: Form) -> list[Label]:
     """One row per question, followed by one per choice, in the form's order."""
     rows: list[Label] = []
-    for question in form.questions:
+    for question in form.every_question:
         rows.append(Label(form.form_id, question.name, None, question.label_ru, question.label_en))
         for choice in question.choices:
             rows.append(Label(form.form_id, question.name, choice.name, choice.label_ru, choice.label_en))

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+REPEAT = "repeat"
+"""The kind of a question whose answer is a list."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -53,10 +56,13 @@ class Question:
 
     ``minimum`` and ``maximum`` are inclusive whatever the constraint's operator was. ``pattern`` is anchored
     (``^…$``). ``is_required`` counts only where the question is asked, that is where ``relevant_when`` holds.
+
+    A repeat is a question whose answer is a list (``vmeste.forms.repeats``); ``members`` are the questions that are
+    asked for each entry of it. ``relevant_when`` of a member is about a member.
     """
 
     name: str
-    kind: str  # text | integer | decimal | date | time | dateTime | select_one | select_multiple
+    kind: str  # text | integer | decimal | date | time | dateTime | select_one | select_multiple | repeat
     label_ru: str
     label_en: str
     hint_ru: str | None
@@ -73,11 +79,12 @@ class Question:
     constraint_message_ru: str | None
     relevant: str | None  # as written
     relevant_when: Condition | None  # the same, parsed
+    members: tuple[Question, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One instrument: its questions in the order in which they are asked."""
+    """One instrument: its questions in the order in which they are asked, those of repeats inside of the repeat."""
 
     form_id: str
     version: str  # YYYYMMDDNN
@@ -93,6 +100,16 @@ class Form:
                 return question
         known = ", ".join(question.name for question in self.questions)
         raise FormError(f"{self.form_id} has no question {name!r}; it has {known}")
+
+    @property
+    def repeats(self) -> tuple[Question, ...]:
+        """The questions whose answer is a list."""
+        return tuple(question for question in self.questions if question.kind == REPEAT)
+
+    @property
+    def every_question(self) -> tuple[Question, ...]:
+        """All questions, those of a repeat after the repeat itself."""
+        return tuple(entry for question in self.questions for entry in (question, *question.members))
 
     @property
     def open_questions(self) -> tuple[Question, ...]:

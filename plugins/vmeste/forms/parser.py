@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from vmeste.forms.expressions import Constraint, ExpressionError, parse_constraint, parse_relevant
-from vmeste.forms.model import Choice, Condition, Form, Problem, Question
+from vmeste.forms.model import REPEAT, Choice, Condition, Form, Problem, Question
 from vmeste.forms.tables import Row, Sheet, Tables
 
+BEGIN_REPEAT, END_REPEAT = "begin_repeat", "end_repeat"
 KINDS = ("text", "integer", "decimal", "date", "time", "dateTime", "select_one", "select_multiple")
 PRIVACY_CLASSES = ("open", "restricted", "vault")
 KEYS = ("mentee", "mentor", "pair")
@@ -55,9 +57,10 @@ class FormParser:
                     )
         self._lists = self._read_choices(tables.choices)
         self._used_lists: set[str] = set()
-        self._questions: dict[str, Question] = {}
-        for row in tables.survey.rows:
-            self._read_question(row)
+        self._questions: dict[str, Question] = {}  # every one, those of repeats too: their names share one form
+        self._member_of: dict[str, str] = {}  # question → the repeat that asks it
+        self._open_repeat: Row | None = None
+        self._read_survey(tables.survey)
         for name in self._lists.keys() - self._used_lists:
             line = next(row.line for row in tables.choices.rows if row.get("list_name") == name)
             self._refuse(line, name, "no question uses this choice list", "remove it, or mend the question's type")
@@ -67,7 +70,7 @@ class FormParser:
             version=settings.get("version", ""),
             title_ru=settings.get("form_title", ""),
             title_en=settings.get("title_en", ""),
-            questions=tuple(self._questions.values()),
+            questions=tuple(self._nested()),
             path=path,
         )
 
@@ -120,6 +123,42 @@ class FormParser:
 
     # survey
 
+    def _read_survey(self, sheet: Sheet) -> None:
+        for row in sheet.rows:
+            if row.get("type") == BEGIN_REPEAT:
+                self._begin_repeat(row)
+            elif row.get("type") == END_REPEAT:
+                self._end_repeat(row)
+            else:
+                self._read_question(row)
+        if self._open_repeat is not None:
+            name = self._open_repeat.get("name") or BEGIN_REPEAT
+            way_out = f"write {END_REPEAT} after its last question"
+            self._refuse(self._open_repeat.line, name, "the repeat has no end", way_out)
+
+    def _begin_repeat(self, row: Row) -> None:
+        name = row.get("name") or ""
+        if self._open_repeat is not None:
+            way_out = "end the first one before it, or ask its questions in the first one"
+            self._refuse(row.line, name, "a repeat inside of a repeat", way_out)
+        self._open_repeat = None
+        self._read_question(row)
+        self._open_repeat = row
+
+    def _end_repeat(self, row: Row) -> None:
+        begun, self._open_repeat = self._open_repeat, None
+        if begun is None:
+            self._refuse(row.line, END_REPEAT, "no repeat is open here", f"write {BEGIN_REPEAT} before its first row")
+        elif begun.get("name") not in self._member_of.values():
+            way_out = f"ask something between {BEGIN_REPEAT} and {END_REPEAT}, or remove both"
+            self._refuse(begun.line, begun.get("name") or "", "the repeat asks nothing", way_out)
+
+    def _nested(self) -> Iterable[Question]:
+        for question in self._questions.values():
+            if question.name not in self._member_of:
+                members = (name for name, repeat in self._member_of.items() if repeat == question.name)
+                yield replace(question, members=tuple(self._questions[name] for name in members))
+
     def _read_question(self, row: Row) -> None:
         name = row.get("name") or ""
         self._check_name(row, name)
@@ -143,6 +182,8 @@ class FormParser:
         if name in self._questions:
             self._refuse(row.line, name, "the name is there twice", "rename one of the two questions")
             return
+        if self._open_repeat is not None:
+            self._member_of[name] = self._open_repeat.get("name") or ""
         self._check_label(row, name, (label_ru, label_en), self._questions.values(), "question")
         self._questions[name] = Question(
             name=name,
@@ -184,8 +225,12 @@ class FormParser:
     def _read_type(self, row: Row, name: str) -> tuple[str, str | None]:
         kind, _, list_name = (row.get("type") or "").partition(" ")
         list_name = list_name.strip()
+        if kind == BEGIN_REPEAT and not list_name:
+            return REPEAT, None
         if kind not in KINDS:
-            way_out = f"use one of {', '.join(KINDS)}; what should only be read goes into a hint"
+            way_out = (
+                f"use one of {', '.join((*KINDS, BEGIN_REPEAT, END_REPEAT))}; what should only be read goes into a hint"
+            )
             self._refuse(row.line, name, f"the type {kind!r} is not supported", way_out)
         elif kind.startswith("select_"):
             if list_name not in self._lists:
@@ -199,6 +244,14 @@ class FormParser:
 
     def _read_privacy(self, row: Row, name: str, kind: str) -> tuple[str, str | None]:
         privacy, key = row.get(PRIVACY_COLUMN) or "", row.get(KEY_COLUMN)
+        if kind == REPEAT:
+            for column in (PRIVACY_COLUMN, KEY_COLUMN, "constraint", "appearance"):
+                if row.get(column):
+                    self._refuse(row.line, name, f"a repeat takes no {column}", "give it to the questions inside")
+            if row.get("required") == "yes":
+                way_out = "write an expectation about it (expectations/): servers do not ask for a first member"
+                self._refuse(row.line, name, "a repeat cannot be required", way_out)
+            return "open", None  # of itself; each question inside has its own class
         if privacy not in PRIVACY_CLASSES:
             way_out = f"write one of {', '.join(PRIVACY_CLASSES)} into {PRIVACY_COLUMN}"
             self._refuse(row.line, name, f"the privacy class {privacy!r} is unknown", way_out)
@@ -238,6 +291,9 @@ class FormParser:
         if asked is None:
             way_out = "ask about a question that stands above this one"
             self._refuse(row.line, name, f"relevant: there is no {condition.question!r} before it", way_out)
+        elif self._member_of.get(asked.name) != (self._open_repeat.get("name") if self._open_repeat else None):
+            way_out = "ask about a question of the same repeat, or give the relevance to the whole repeat"
+            self._refuse(row.line, name, f"relevant: {asked.name} is not asked beside it", way_out)
         elif not asked.choices or asked.privacy == "vault":
             # Outside the vault the pipeline checks the condition again: it must be able to see the answer.
             way_out = "ask about a choice question that is not in the vault"

@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 
-from vmeste.forms import Form
+from vmeste.forms import Form, Question
 from vmeste.forms.columns import key_column
+from vmeste.forms.repeats import Member, members_of, members_text
 from vmeste.sources.base import CONTENT_ID_PREFIX, Submission
 
 ORIGIN = "_origin"
 """Where in its source a submission stands: the one thing beyond the form's questions that a connector itself adds."""
+
+UNREADABLE = "unreadable"
+"""What is said of a repeat that holds no list of members: what stood there may be anything, the vault has it."""
 
 VaultConnection = psycopg.Connection[tuple[Any, ...]]
 
@@ -48,19 +53,26 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
 
     The caller commits the vault before it lands what is returned: a crash in between repeats both.
     """
-    code_questions: dict[str, str] = {question.name: question.key for question in form.questions if question.key}
-    identifying = {question.name for question in form.vault_questions} - set(code_questions)
+    code_questions: dict[str, str] = {question.name: question.key for question in form.every_question if question.key}
+    identifying = {question.name for question in form.every_question if question.privacy == "vault"}
+    identifying -= set(code_questions)
     # a required column cannot be renamed unnoticed, the others can
-    may_hide_secrets = any(not question.is_required or question.relevant for question in form.vault_questions)
-    keys: dict[tuple[str, str], str] = {}
-    for kind in set(code_questions.values()):
-        codes = {
-            _clean(submission.answers[name])
-            for submission in submissions
-            for name, of_kind in code_questions.items()
-            if of_kind == kind and submission.answers.get(name)
-        }
-        keys |= {(kind, code): key for code, key in exchange_codes(vault, kind, sorted(codes)).items()}
+    may_hide_secrets = any(
+        not question.is_required or question.relevant for question in form.every_question if question.privacy == "vault"
+    )
+    repeats = {repeat.name: repeat for repeat in form.repeats}
+    written: defaultdict[str, set[str]] = defaultdict(set)  # kind → codes
+    for submission in submissions:
+        of_members = (member for name in repeats for member in members_of(submission.answers.get(name)) or ())
+        for answered in (submission.answers, *of_members):
+            for name, kind in code_questions.items():
+                if code := answered.get(name):
+                    written[kind].add(_clean(code))
+    keys = {
+        (kind, code): key
+        for kind, codes in written.items()
+        for code, key in exchange_codes(vault, kind, sorted(codes)).items()
+    }
 
     # an id that was made of the answers can be guessed like them: it is exchanged as a code is
     made_ids = exchange_codes(
@@ -75,8 +87,11 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
         answers: dict[str, str | None] = {}
         secret: dict[str, str] = {}
         own_keys: list[str] = []
+        extra = dict(submission.extra)
         for name, answer in submission.answers.items():
-            if name in code_questions:
+            if name in repeats:
+                answers[name] = _split_members(repeats[name], answer, keys, secret, own_keys, extra)
+            elif name in code_questions:
                 key = keys[(code_questions[name], _clean(answer))] if answer else None
                 answers[key_column(name)] = key
                 if key:
@@ -86,7 +101,6 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
                     secret[name] = answer
             else:
                 answers[name] = answer
-        extra = dict(submission.extra)
         if may_hide_secrets:
             # nobody has classified an unknown column: it may be a vault question whose column was renamed
             for name in [name for name in extra if name != ORIGIN]:
@@ -120,6 +134,40 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
                 vaulted,
             )
     return opened
+
+
+def _split_members(
+    repeat: Question,
+    answer: str | None,
+    keys: Mapping[tuple[str, str], str],
+    secret: dict[str, str],
+    own_keys: list[str],
+    extra: dict[str, Any],
+) -> str | None:
+    """Return a repeat's answer without what the vault keeps; that is added to the last three arguments."""
+    members = members_of(answer)
+    if members is None:
+        secret[repeat.name] = answer or ""
+        return UNREADABLE
+    asked = {member.name: member for member in repeat.members}
+    opened: list[Member] = []
+    for position, member in enumerate(members, start=1):
+        place = f"{repeat.name}[{position}]"
+        kept: Member = {}
+        for name, value in member.items():
+            question = asked.get(name)
+            if question is None:
+                extra[f"{place}/{name}"] = value
+            elif question.key:
+                key = keys[(question.key, _clean(value))]
+                kept[key_column(name)] = key
+                own_keys.append(key)
+            elif question.privacy == "vault":
+                secret[f"{place}/{name}"] = value
+            else:
+                kept[name] = value
+        opened.append(kept)
+    return members_text(opened)
 
 
 def _clean(code: str | None) -> str:

@@ -8,12 +8,12 @@ happens: critical blocks the batch, warning puts the row into quarantine, info l
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from vmeste.forms import Form, Question
+from vmeste.forms import REPEAT, Form, Question
 from vmeste.forms.columns import key_column
 from vmeste.quality.typing import UNTYPED
 
@@ -48,11 +48,33 @@ def suite_for(form: Form, folder: Path) -> Suite:
     """
     written = read_suite(folder / f"{form.form_id}.json")
     expectations = [*basic_expectations(form), *written["expectations"]]
+    _refuse_equal_names(form.form_id, expectations)
+    return Suite(form.form_id, tuple(expectations), written.get("meta", {}))
+
+
+def suite_for_members(form: Form, repeat: Question, folder: Path) -> Suite:
+    """Return the suite of a repeat's members: what its questions say, and ``expectations/<form_id>.<repeat>.json``.
+
+    Rules are called ``<repeat>.<rule>``, so that a report tells them from those of the submission.
+
+    Raises:
+        SuiteError: as ``suite_for``.
+    """
+    name = f"{form.form_id}.{repeat.name}"
+    written = read_suite(folder / f"{name}.json")
+    expectations = [
+        {**entry, "meta": {**entry["meta"], "rule": f"{repeat.name}.{entry['meta']['rule']}"}}
+        for entry in (*_of_questions(repeat.members), *written["expectations"])
+    ]
+    _refuse_equal_names(name, expectations)
+    return Suite(name, tuple(expectations), written.get("meta", {}))
+
+
+def _refuse_equal_names(suite: str, expectations: Iterable[Expectation]) -> None:
     rules = [expectation["meta"]["rule"] for expectation in expectations]
     twice = sorted({rule for rule in rules if rules.count(rule) > 1})
     if twice:
-        raise SuiteError(f"{form.form_id}: two expectations are called {', '.join(twice)}: name each rule once")
-    return Suite(form.form_id, tuple(expectations), written.get("meta", {}))
+        raise SuiteError(f"{suite}: two expectations are called {', '.join(twice)}: name each rule once")
 
 
 def read_suite(file: Path) -> dict[str, Any]:
@@ -86,7 +108,12 @@ def basic_expectations(form: Form) -> list[Expectation]:
         )
         for column in ("_submission_id", "_submitted_at", "_form_version")
     ]
-    for question in form.questions:
+    return expectations + _of_questions(form.questions)
+
+
+def _of_questions(questions: Iterable[Question]) -> list[Expectation]:
+    expectations: list[Expectation] = []
+    for question in questions:
         if question.key:
             if question.is_required:
                 expectations.append(_required(question, key_column(question.name)))
@@ -108,6 +135,7 @@ def _question_expectations(question: Question) -> list[Expectation]:
             "date": "дата вида 31.12.2021",
             "time": "время вида 14:30",
             "dateTime": "дата и время",
+            REPEAT: "список записей",
         }[question.kind]
         expectations.append(
             _expect(

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from vmeste.forms import REPEAT
+from vmeste.forms.repeats import members_of
+
 INTEGER = r"[+-]?\d{1,18}"
 DECIMAL = r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?"
 DATE = r"\d{4}-\d{2}-\d{2}"
@@ -23,7 +26,8 @@ def typed(text: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
         kinds: question name → kind, as in the form.
 
     For each question that is not text or a choice a column ``_untyped__<name>`` is added that holds the text which did
-    not fit and is null elsewhere. Dates are ``datetime64``, instants are UTC, times stay ``HH:MM:SS`` text.
+    not fit and is null elsewhere. Dates are ``datetime64``, instants are UTC, times stay ``HH:MM:SS`` text, a repeat
+    stays the JSON text of its members.
     """
     columns: dict[str, pd.Series] = {name: text[name] for name in text.columns if name not in kinds}
     for name, kind in kinds.items():
@@ -43,6 +47,9 @@ def typed(text: pd.DataFrame, kinds: Mapping[str, str]) -> pd.DataFrame:
         elif kind == "time":
             shaped = values.where(values.str.fullmatch(TIME).fillna(False))
             columns[name] = shaped.where(shaped.str.len() != len("14:30"), shaped + ":00")
+        elif kind == REPEAT:
+            is_list = values.map(lambda text: members_of(text) is not None, na_action="ignore")
+            columns[name] = values.where(is_list.eq(True))
         else:
             columns[name] = values
             continue

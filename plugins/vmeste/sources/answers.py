@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from vmeste.forms import Form, Question
+from vmeste.forms import REPEAT, Form, Question
+from vmeste.forms.repeats import members_text
 from vmeste.sources.config import ServerForm
 from vmeste.sources.errors import FormUnusable, SourceError
 
@@ -31,16 +32,18 @@ class AnswerReader:
     place: str  # the source and the form, for messages
     _fields: dict[str, str] = field(default_factory=dict, init=False)  # question → the field that answers it
     _questions: dict[str, Question] = field(default_factory=dict, init=False)
+    _members: dict[str, Question] = field(default_factory=dict, init=False)  # question of a repeat → it
 
     def __post_init__(self) -> None:
         """Raises ``SourceError`` if sources.yml names a question that the form does not have."""
         self._questions = {question.name: question for question in self.form.questions}
+        self._members = {member.name: member for repeat in self.form.repeats for member in repeat.members}
         for key, names in (("columns", self.origin.columns.values()), ("choices", self.origin.choices)):
             for name in names:
-                if name not in self._questions:
+                if name not in self._questions | self._members:
                     raise SourceError(
                         f"sources.yml, {self.place}, {key}: the form has no question {name!r}. Expected one of "
-                        f"{', '.join(self._questions)}"
+                        f"{', '.join(self._questions | self._members)}"
                     )
 
     def question_of(self, path: str) -> Question | None:
@@ -49,8 +52,7 @@ class AnswerReader:
         Raises:
             FormUnusable: another field answers that question already; which of them counts nobody can say.
         """
-        name = self.origin.columns.get(path) or self.origin.columns.get(path.rsplit("/", 1)[-1])
-        name = name or path.rsplit("/", 1)[-1]
+        name = self._name_of(path)
         if name not in self._questions:
             return None
         if self._fields.setdefault(name, path) != path:
@@ -60,21 +62,48 @@ class AnswerReader:
             )
         return self._questions[name]
 
+    def _name_of(self, path: str) -> str:
+        last = path.rsplit("/", 1)[-1]
+        return self.origin.columns.get(path) or self.origin.columns.get(last) or last
+
     def read(self, fields: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, Any]]:
         """Return the answers by question and what the form does not know.
 
         Args:
-            fields: path of a field (groups parted by ``/``) → its value as the server's JSON has it.
+            fields: path of a field (groups parted by ``/``) → its value as the server's JSON has it. The value of a
+                repeat is a list with such a mapping a member, paths beginning inside of the repeat.
         """
         answers: dict[str, str | None] = dict.fromkeys(self._questions)
         extra: dict[str, Any] = {}
         for path, value in fields.items():
             question = self.question_of(path)
-            if question is not None:
+            if question is not None and question.kind == REPEAT and isinstance(value, list):
+                answers[question.name] = self._members_of(path, value, question, extra)
+            elif question is not None:
                 answers[question.name] = self._canonical(value, question)
             elif value not in (None, "", [], {}):
                 extra[path] = value
         return answers, extra
+
+    def _members_of(self, path: str, value: list[Any], repeat: Question, extra: dict[str, Any]) -> str | None:
+        if not all(isinstance(member, Mapping) for member in value):
+            return json.dumps(value, ensure_ascii=False, sort_keys=True)  # validation says that it is no repeat
+        asked = {member.name: member for member in repeat.members}
+        members: list[dict[str, str | None]] = []
+        for position, fields in enumerate(value, start=1):
+            answered: dict[str, str | None] = {}
+            for inner, answer in fields.items():
+                name = self._name_of(inner)
+                if name in answered:
+                    raise FormUnusable(
+                        f"{self.place}: two fields of the repeat {repeat.name} answer {name}. Rename one on the server"
+                    )
+                if name in asked:
+                    answered[name] = self._canonical(answer, asked[name])
+                elif answer not in (None, "", [], {}):
+                    extra[f"{path}[{position}]/{inner}"] = answer
+            members.append(answered)
+        return members_text(members)
 
     def _canonical(self, value: Any, question: Question) -> str | None:
         match value:

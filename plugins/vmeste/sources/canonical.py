@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from vmeste.forms import Question
+from vmeste.forms import REPEAT, Question
 from vmeste.sources.columns import comparable
 from vmeste.sources.sheets import Cell, FileRefused
 
@@ -112,7 +112,7 @@ def canonical(texts: Sequence[str | None], question: Question, zone: ZoneInfo) -
     Raises:
         FileRefused: day and month cannot be told apart, or are not in one order.
     """
-    if question.kind == "text":
+    if question.kind in ("text", REPEAT):  # a repeat is JSON already, where a file can hold one
         return list(texts), None
     distinct = {text for text in texts if text is not None}
     convert: Convert

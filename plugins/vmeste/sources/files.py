@@ -170,7 +170,7 @@ class FilesSource:
                 question.is_required,
                 [(choice.name, choice.label_ru, choice.label_en) for choice in question.choices],
             )
-            for question in form.questions
+            for question in form.every_question
         ]
         columns = sorted(self.forms[form.form_id].columns.items())
         text = json.dumps([READER, self.time_zone, columns, questions], ensure_ascii=False)

@@ -19,7 +19,8 @@ import pyarrow as pa
 from vmeste import landing
 from vmeste.forms import Form
 from vmeste.forms.columns import answer_columns
-from vmeste.quality.suites import Suite, suite_for
+from vmeste.quality.members import member_rows, of_submissions
+from vmeste.quality.suites import Suite, suite_for, suite_for_members
 from vmeste.quality.typing import typed
 from vmeste.quality.validate import Verdict, merge, validate
 from vmeste.settings import Settings
@@ -154,7 +155,13 @@ def _load(
     references = suite.references.get("references", {})
     frame = enrich(cursor, typed(rows, kinds), form.form_id, references, settings.zone)
     on_rows, on_repeats = suite.split_by_column("_is_first")
-    verdict = validate(frame.assign(_today=pd.Timestamp(landed_on)), on_rows)
+    frame = frame.assign(_today=pd.Timestamp(landed_on))
+    verdict = validate(frame, on_rows)
+    for repeat in form.repeats:
+        inner = suite_for_members(form, repeat, settings.root / "expectations")
+        members = member_rows(frame, repeat)
+        members = enrich(cursor, members, inner.name, inner.references.get("references", {}), settings.zone)
+        verdict = merge(verdict, of_submissions(validate(members, inner), members))
     if on_repeats.expectations:
         sound = ~frame.index.isin(verdict.broken.keys())
         frame["_is_first"] = is_first(cursor, frame, form.form_id, references["unique"], sound)

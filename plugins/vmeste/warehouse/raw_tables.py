@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from vmeste.forms import Form
-from vmeste.forms.columns import answer_columns
+from vmeste.forms.columns import answer_columns, question_columns
 
 POSTGRES_TYPES = {
     "text": "text",
@@ -19,6 +19,7 @@ POSTGRES_TYPES = {
     "date": "date",
     "time": "time",
     "dateTime": "timestamptz",
+    "repeat": "jsonb",
 }
 
 PIPELINE_COLUMNS = {
@@ -35,6 +36,20 @@ PIPELINE_COLUMNS = {
     "_warnings": "text[]",
     "_extra": "jsonb",
 }
+
+MEMBER_COLUMNS = (
+    "_source",
+    "_submission_id",
+    "_form_version",
+    "_submitted_at",
+    "_updated_at",
+    "_content_hash",
+    "_operation",
+    "_ingested_at",
+    "_batch_id",
+    "_position",
+)
+"""What a member of a repeat carries of its submission version, and where in it it stands, from 1."""
 
 
 class RawTableError(Exception):
@@ -70,6 +85,7 @@ def ensure_table(connection: psycopg.Connection[Any], form: Form) -> None:
                 "_review_state) nulls not distinct"
             ).format(table)
         )
+        _ensure_member_views(connection, form)
         connection.commit()
         return
     for name, kind in wanted.items():
@@ -82,7 +98,43 @@ def ensure_table(connection: psycopg.Connection[Any], form: Form) -> None:
                 f"{form.form_id}.{name}: the form asks {kind}, raw holds {existing[name]}. A question that changes "
                 "its type is a new question: give it a new name"
             )
+    _ensure_member_views(connection, form)
     connection.commit()
+
+
+def _ensure_member_views(connection: psycopg.Connection[Any], form: Form) -> None:
+    """Make ``raw.<form_id>__<repeat>``: a row a member of a submission version, typed, in the order of the answer.
+
+    A view, because members belong to their version: an edit replaces them as a set, nothing can be left over.
+    """
+    for repeat in form.repeats:
+        name = f"{form.form_id}__{repeat.name}"
+        kinds = {column: POSTGRES_TYPES[kind] for column, kind in question_columns(repeat.members).items()}
+        existing = connection.execute(
+            "select attname from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 order by attnum",
+            (f'raw."{name}"',),
+        ).fetchall()
+        # a view can only grow at its end; what was once a column stays one
+        columns = [column for (column,) in existing if column not in MEMBER_COLUMNS]
+        columns += [column for column in kinds if column not in columns]
+        connection.execute(
+            sql.SQL(
+                "create or replace view {view} as select {carried}, member._position, {answers} "
+                "from {table} as version cross join lateral "
+                "jsonb_array_elements(version.{repeat}) with ordinality as member (answers, _position)"
+            ).format(
+                view=sql.Identifier("raw", name),
+                carried=sql.SQL(", ").join(sql.Identifier("version", column) for column in MEMBER_COLUMNS[:-1]),
+                answers=sql.SQL(", ").join(
+                    sql.SQL("(member.answers ->> {})::{} as {}").format(
+                        sql.Literal(column), sql.SQL(kinds.get(column, "text")), sql.Identifier(column)
+                    )
+                    for column in columns
+                ),
+                table=sql.Identifier("raw", form.form_id),
+                repeat=sql.Identifier(repeat.name),
+            )
+        )
 
 
 def _canonical(kind: str) -> str:
