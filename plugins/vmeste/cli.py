@@ -293,7 +293,7 @@ def forms_check() -> None:
     """Refuse forms that a server, a check or a reader would stumble over."""
     from vmeste.forms.check import check
 
-    problems = check(get_settings().root / "forms")
+    problems = check(get_settings().forms)
     for problem in problems:
         errors.print(escape(str(problem)), highlight=False, soft_wrap=True)
     if problems:
@@ -306,7 +306,7 @@ def forms_build(out: Annotated[Path, typer.Option(help="Where the files go.")] =
     """Write the .xlsx and XForm XML that a form server takes."""
     from vmeste.forms.build import build
 
-    for path in build(get_settings().root / "forms", out):
+    for path in build(get_settings().forms, out):
         console.print(str(path), highlight=False)
 
 

@@ -28,7 +28,19 @@ logger = logging.getLogger(__name__)
 
 def forms(settings: Settings) -> dict[str, Form]:
     """Return the forms of this repository."""
-    return load_forms(settings.root / "forms")
+    return load_forms(settings.forms)
+
+
+def form_of(settings: Settings, form_id: str) -> Form:
+    """Return one form.
+
+    Raises:
+        SourceError: sources.yml reads a form that is not defined.
+    """
+    known = forms(settings)
+    if form_id not in known:
+        raise SourceError(f"{form_id}: {settings.forms} has no such form. Expected one of {', '.join(known)}")
+    return known[form_id]
 
 
 def plan(settings: Settings) -> dict[str, list[dict[str, str]]]:
@@ -85,7 +97,7 @@ def extract(settings: Settings, source: str, form_id: str, run_id: str, *, asks_
         SourceError: the source cannot be read; names the source, the form and the way out.
     """
     started_at = datetime.now(UTC)
-    form = forms(settings)[form_id]
+    form = form_of(settings, form_id)
     config = load_sources(settings.sources)
     origin = open_source(next(entry for entry in config.sources if entry.name == source))
     with connect(settings, "vmeste_loader") as warehouse:
@@ -140,7 +152,7 @@ def extract(settings: Settings, source: str, form_id: str, run_id: str, *, asks_
 def load(settings: Settings, batch: str) -> dict[str, Any]:
     """Validate and load a landed batch; return its counts (``SyncResult`` as a dictionary)."""
     header, _ = landing.read(batch)
-    result = load_batch(settings, forms(settings)[header.form_id], batch)
+    result = load_batch(settings, form_of(settings, header.form_id), batch)
     logger.info("%s", describe(result))
     return asdict(result) | {"has_changed_rows": result.has_changed_rows, "notes": list(header.notes)}
 

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 EXPECTED = {
     "VMESTE_HOME": "a folder that this user may write to, without blanks in its path, e.g. .vmeste",
+    "VMESTE_FORMS": "the folder of the instruments, e.g. forms",
     "VMESTE_SOURCES": "a YAML file that says which form lives where, e.g. forms/sources.yml",
     "VMESTE_WAREHOUSE_URL": "postgresql://user:password@host:5432/database, or empty for the embedded PostgreSQL",
     "VMESTE_VAULT_URL": "postgresql://user:password@host:5432/another_database, or empty for the embedded PostgreSQL",
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="VMESTE_", env_file=".env", extra="ignore", frozen=True)
 
     home: Path = Path(".vmeste")
+    forms: Path = ROOT / "forms"
     sources: Path = ROOT / "forms" / "sources.yml"
     warehouse_url: str = ""
     vault_url: str = ""
@@ -51,6 +53,14 @@ class Settings(BaseSettings):
         if home.exists() and not home.is_dir():
             raise ValueError(f"{home} is a file")
         return home
+
+    @field_validator("forms")
+    @classmethod
+    def _forms_is_a_folder(cls, value: Path) -> Path:
+        forms = value.expanduser().resolve()
+        if not forms.is_dir():
+            raise ValueError(f"there is no folder {forms}")
+        return forms
 
     @field_validator("sources")
     @classmethod

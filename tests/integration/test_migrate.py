@@ -42,7 +42,7 @@ def test_a_broken_migration_leaves_nothing(settings: Settings, tmp_path: Path) -
 
 def test_each_raw_table_has_its_forms_columns(settings: Settings) -> None:
     with connect(settings) as connection:
-        for form in load_forms(settings.root / "forms").values():
+        for form in load_forms(settings.forms).values():
             found = connection.execute(
                 "select column_name from information_schema.columns where table_schema = 'raw' and table_name = %s",
                 (form.form_id,),
@@ -52,7 +52,7 @@ def test_each_raw_table_has_its_forms_columns(settings: Settings) -> None:
 
 
 def test_a_new_question_becomes_a_column_and_a_retyped_one_is_refused(settings: Settings) -> None:
-    form = load_forms(settings.root / "forms")["f4_meeting"]
+    form = load_forms(settings.forms)["f4_meeting"]
     asked = replace(form.question("mentee_mood"), name="mentor_mood")
     with connect(settings, "vmeste_loader") as connection:
         ensure_table(connection, replace(form, questions=(*form.questions, asked)))

@@ -33,6 +33,7 @@ def test_the_defaults_work_on_one_machine(tmp_path: Path) -> None:
     ("name", "value"),
     [
         ("VMESTE_HOME", "/tmp/with blank"),
+        ("VMESTE_FORMS", "/no/such/folder"),
         ("VMESTE_SOURCES", "/no/such/file.yml"),
         ("VMESTE_WAREHOUSE_URL", "mysql://localhost/x"),
         ("VMESTE_WAREHOUSE_URL", "postgresql://localhost"),

@@ -183,7 +183,7 @@ def code_revision(settings: Settings) -> str:
 
 
 def _candidate(settings: Settings, connection: Any, quarter: Quarter) -> Candidate:
-    titles = {form.form_id: form.title_ru for form in load_forms(settings.root / "forms").values()}
+    titles = {form.form_id: form.title_ru for form in load_forms(settings.forms).values()}
     return candidates.read_candidate(connection, quarter, zone=settings.zone, form_titles=titles)
 
 

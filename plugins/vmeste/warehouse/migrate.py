@@ -38,7 +38,7 @@ def migrate(settings: Settings) -> list[str]:
     with psycopg.connect(connect.vault_url(settings)) as vault:
         applied += apply(vault, FOLDER / "vault")
     with connect.connect(settings, "vmeste_loader") as loader:
-        for form in load_forms(settings.root / "forms").values():
+        for form in load_forms(settings.forms).values():
             ensure_table(loader, form)
     return applied
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.sources.conftest import REPOSITORY
-from vmeste.forms import load_form
+from vmeste.forms import REPEAT, load_form
 from vmeste.sources.answers import AnswerReader, moment
 from vmeste.sources.config import ServerForm
 from vmeste.sources.errors import FormUnusable, SourceError
@@ -88,3 +89,30 @@ def test_whatever_a_server_sends_gives_texts(fields: dict[str, Any]) -> None:
 def test_a_moment_without_a_zone_is_in_the_source_s() -> None:
     assert moment("2026-11-25T03:00:00", MOSCOW) == datetime(2026, 11, 25, tzinfo=UTC)
     assert moment("2026-11-25T03:00:00Z", MOSCOW) == datetime(2026, 11, 25, 3, tzinfo=UTC)
+
+
+def repeated(**origin: Any) -> AnswerReader:
+    members = (MEETING.question("mode"), MEETING.question("duration_min"))
+    talks = replace(MEETING.question("concern_txt"), name="talks", kind=REPEAT, members=members)
+    form = replace(MEETING, questions=(MEETING.question("pair_code"), talks))
+    return AnswerReader(form, ServerForm(**origin), MOSCOW, "odk, f4_meeting")
+
+
+def test_the_members_of_a_repeat_are_read_as_a_set() -> None:
+    translated = repeated(columns={"kak": "mode"}, choices={"mode": {"1": "in_person"}})
+    answers, extra = translated.read(
+        {"visit/talks": [{"kak": "1", "a/duration_min": 60.0, "note": "x"}, {}, {"duration_min": None}]}
+    )
+    assert answers["talks"] == '[{"duration_min": "60", "mode": "in_person"}, {}, {}]'
+    assert extra == {"visit/talks[1]/note": "x"}
+    assert repeated().read({"talks": []})[0]["talks"] is None
+
+
+def test_what_is_no_repeat_stays_as_written() -> None:
+    assert repeated().read({"talks": "two"})[0]["talks"] == "two"
+    assert repeated().read({"talks": [1, "b"]})[0]["talks"] == '[1, "b"]'
+
+
+def test_two_fields_of_a_member_for_one_question_are_refused() -> None:
+    with pytest.raises(FormUnusable, match="repeat talks answer mode"):
+        repeated().read({"talks": [{"a/mode": "video", "b/mode": "chat"}]})
