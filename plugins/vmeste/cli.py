@@ -99,11 +99,19 @@ def migrate() -> None:
 
 
 @app.command()
-def ingest() -> None:
+def ingest(
+    accept_deletions: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE:FORM",
+            help="Believe this form's source however many submissions it no longer has. May be given more than once.",
+        ),
+    ] = None,
+) -> None:
     """Read every source once: extract, validate, load."""
     settings = get_settings()
     _migrate(settings)
-    if not _ingest(settings):
+    if not _ingest(settings, frozenset(accept_deletions or ())):
         raise typer.Exit(1)
 
 
@@ -160,12 +168,15 @@ def _migrate(settings: Settings) -> None:
         bring_up_to_date(settings)
 
 
-def _ingest(settings: Settings) -> bool:
+def _ingest(settings: Settings, accepts_deletions: frozenset[str] = frozenset()) -> bool:
     """Read every source; a form that fails does not keep the others from their turn."""
     from datetime import UTC, datetime
 
     from vmeste import ingest as steps
 
+    planned = {f"{item['source']}:{item['form_id']}" for items in steps.plan(settings).values() for item in items}
+    if unknown := accepts_deletions - planned:
+        raise typer.BadParameter(f"{', '.join(unknown)}: expected one of {', '.join(sorted(planned))}")
     run_id = f"cli {datetime.now(UTC).isoformat()}"
     is_whole = True
     for stage, items in steps.plan(settings).items():
@@ -173,7 +184,13 @@ def _ingest(settings: Settings) -> bool:
             title = f"{stage}: {item['source']}, {item['form_id']}"
             started = time.monotonic()
             try:
-                batch = steps.extract(settings, item["source"], item["form_id"], run_id)
+                batch = steps.extract(
+                    settings,
+                    item["source"],
+                    item["form_id"],
+                    run_id,
+                    accepts_deletions=f"{item['source']}:{item['form_id']}" in accepts_deletions,
+                )
                 counts = steps.load(settings, batch) if batch else None
             except Exception as error:
                 logging.getLogger(__name__).debug("%s failed", title, exc_info=True)

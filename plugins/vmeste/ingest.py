@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import chain, islice
 from typing import Any
 
 import psycopg
@@ -17,13 +19,20 @@ from vmeste.privacy import vault
 from vmeste.settings import Settings
 from vmeste.sources import load_sources, open_source
 from vmeste.sources.base import Extraction, Submission
-from vmeste.sources.errors import SourceError
+from vmeste.sources.errors import DeletionsDoubted, SourceError
 from vmeste.warehouse.connect import connect, vault_url
 from vmeste.warehouse.known import KnownSubmissions
 from vmeste.warehouse.load import SyncResult
 from vmeste.warehouse.load import load as load_batch
 
 logger = logging.getLogger(__name__)
+
+ROWS_A_CHUNK = 100_000
+"""So many rows are split, landed, validated and loaded at a time: memory holds one chunk, whatever a source has."""
+
+DELETIONS_BELIEVED = 20
+DELETED_SHARE_BELIEVED = 0.2
+"""What a read no longer finds counts as deleted up to so many submissions, or up to this share of what we hold."""
 
 
 def forms(settings: Settings) -> dict[str, Form]:
@@ -87,11 +96,20 @@ def retry(settings: Settings, run_id: str) -> list[dict[str, Any]]:
     return results
 
 
-def extract(settings: Settings, source: str, form_id: str, run_id: str, *, asks_source: bool = True) -> str | None:
+def extract(
+    settings: Settings,
+    source: str,
+    form_id: str,
+    run_id: str,
+    *,
+    asks_source: bool = True,
+    accepts_deletions: bool = False,
+) -> str | None:
     """Read what is new, put identifying answers into the vault, land the rest; return the batch's address.
 
     Returns ``None`` when the source has nothing new and no quarantined row waits for another try. With ``asks_source``
-    false only those rows are tried, whatever the source has.
+    false only those rows are tried, whatever the source has. ``accepts_deletions`` believes the source however many
+    submissions it no longer has.
 
     Raises:
         SourceError: the source cannot be read; names the source, the form and the way out.
@@ -101,6 +119,7 @@ def extract(settings: Settings, source: str, form_id: str, run_id: str, *, asks_
     config = load_sources(settings.sources)
     origin = open_source(next(entry for entry in config.sources if entry.name == source))
     with connect(settings, "vmeste_loader") as warehouse:
+        warehouse.autocommit = True  # a slow source must not hold a transaction open
         found = warehouse.execute(
             "select cursor from ops.cursors where source = %s and form_id = %s", (source, form_id)
         ).fetchone()
@@ -115,23 +134,18 @@ def extract(settings: Settings, source: str, form_id: str, run_id: str, *, asks_
             logger.info("%s, %s: nothing new", source, form_id)
             return None
         extraction = origin.extract(form, cursor, known) if has_news else Extraction(0, (), cursor)
-        submissions = list(extraction.submissions)
-        vanished = sorted(known.live() - extraction.present_ids) if extraction.present_ids is not None else []
-    submissions += [
+        vanished = _vanished(known, extraction, f"{source}, {form_id}", accepts_deletions=accepts_deletions)
+    gone = (
         Submission(source, form_id, key, form.version, started_at, {}, updated_at=started_at, is_deleted=True)
         for key in vanished
-    ]
-    rows = []
-    if submissions:
-        with psycopg.connect(vault_url(settings)) as connection:
-            rows = [_landed(submission) for submission in vault.split(connection, form, submissions)]
+    )
     refusals = tuple(f"{refusal.name}: {refusal.reason}" for refusal in extraction.refusals)
     for note in extraction.notes:
         logger.info("%s, %s: %s", source, form_id, note)
     for refusal in refusals:
         logger.error("%s, %s: refused %s", source, form_id, refusal)
     header = landing.BatchHeader(
-        landing.batch_id(source, form_id, run_id, rows),
+        "",
         run_id,
         source,
         form_id,
@@ -146,12 +160,43 @@ def extract(settings: Settings, source: str, form_id: str, run_id: str, *, asks_
         len(vanished),
         extraction.server_total,
     )
+    rows = _landed_chunks(settings, form, chain(extraction.submissions, gone))
     return landing.write(settings.landing_url, header, list(answer_columns(form)), rows)
+
+
+def _vanished(known: KnownSubmissions, extraction: Extraction, place: str, *, accepts_deletions: bool) -> list[str]:
+    """Return what a read that was proven whole no longer has.
+
+    Raises:
+        DeletionsDoubted: so much that narrowed rights or an emptied server are likelier than people who delete.
+    """
+    if extraction.present_ids is None:
+        return []
+    vanished = sorted(known.live() - extraction.present_ids)
+    if len(vanished) > max(DELETIONS_BELIEVED, DELETED_SHARE_BELIEVED * len(known.live())) and not accepts_deletions:
+        raise DeletionsDoubted(
+            f"{place}: {len(vanished)} of {len(known.live())} submissions are no longer there. Nothing was loaded. "
+            "Look whether the source's user still sees all of them, and whether the form was replaced. If they were "
+            f"deleted on purpose: vmeste ingest --accept-deletions {place.replace(', ', ':')}"
+        )
+    return vanished
+
+
+def _landed_chunks(
+    settings: Settings, form: Form, submissions: Iterable[Submission]
+) -> Iterator[list[dict[str, str | None]]]:
+    """Yield landed rows a chunk at a time; what identifies people is in the vault before a chunk leaves here."""
+    remaining = iter(submissions)
+    while chunk := list(islice(remaining, ROWS_A_CHUNK)):
+        with psycopg.connect(vault_url(settings)) as connection:
+            opened = vault.split(connection, form, chunk)
+        yield [_landed(submission) for submission in opened]
 
 
 def load(settings: Settings, batch: str) -> dict[str, Any]:
     """Validate and load a landed batch; return its counts (``SyncResult`` as a dictionary)."""
-    header, _ = landing.read(batch)
+    with landing.opened(batch) as landed:
+        header = landed.header
     result = load_batch(settings, form_of(settings, header.form_id), batch)
     logger.info("%s", describe(result))
     return asdict(result) | {"has_changed_rows": result.has_changed_rows, "notes": list(header.notes)}

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 SYSTEM_COLUMNS = (
@@ -59,61 +61,102 @@ def content_hash(answers: Mapping[str, str | None]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def batch_id(source: str, form_id: str, run_id: str, rows: Sequence[Mapping[str, str | None]]) -> str:
-    """Return the same id for the same rows of the same run, so that a repeated extract lands the same batch."""
-    digest = hashlib.sha256(f"{source}\0{form_id}\0{run_id}\0".encode())
-    for row in rows:
-        digest.update(f"{row['_submission_id']}\0{row['_content_hash']}\0{row['_updated_at']}\n".encode())
-    return digest.hexdigest()[:24]
-
-
 def write(
-    landing_url: str, header: BatchHeader, columns: Sequence[str], rows: Sequence[Mapping[str, str | None]]
+    landing_url: str,
+    header: BatchHeader,
+    columns: Sequence[str],
+    chunks: Iterable[Sequence[Mapping[str, str | None]]],
 ) -> str:
     """Land a batch and return its address.
 
     Args:
         landing_url: the folder or object store address, e.g. ``file:///…/landing`` or ``s3://bucket/landing``.
-        header: what the batch says of itself.
+        header: what the batch says of itself. Its id is made here: the same rows of the same run, read again by a
+            repeated task, land as the same batch.
         columns: the answer columns, in the form's order.
-        rows: answers and ``SYSTEM_COLUMNS`` by name.
+        chunks: rows of answers and ``SYSTEM_COLUMNS`` by name; each chunk is one row group, and memory holds one.
     """
     from airflow.sdk import ObjectStoragePath
 
     names = [*SYSTEM_COLUMNS, *columns]
-    schema = pa.schema(
-        [pa.field(name, pa.string()) for name in names],
-        metadata={"vmeste": json.dumps(asdict(header), ensure_ascii=False)},
-    )
-    table = pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}, schema=schema)
+    schema = pa.schema([pa.field(name, pa.string()) for name in names])
     folder = ObjectStoragePath(landing_url) / header.source / header.form_id
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{header.batch_id}.parquet"
+    digest = hashlib.sha256(f"{header.source}\0{header.form_id}\0{header.run_id}\0".encode())
     # a file that was cut short never has the final name
-    part = folder / f"{header.batch_id}.part"
-    with part.open("wb") as file:
-        pq.write_table(table, file, compression="zstd")
+    part = folder / f"{digest.hexdigest()[:24]}.part"
+    with (
+        part.open("wb") as file,
+        pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        for rows in chunks:
+            for row in rows:
+                digest.update(f"{row['_submission_id']}\0{row['_content_hash']}\0{row['_updated_at']}\n".encode())
+            writer.write_table(
+                pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}, schema),
+                row_group_size=max(len(rows), 1),
+            )
+        header = replace(header, batch_id=digest.hexdigest()[:24])
+        writer.add_key_value_metadata({"vmeste": json.dumps(asdict(header), ensure_ascii=False)})
+    target = folder / f"{header.batch_id}.parquet"
     part.replace(target)
     return str(target)
 
 
-def read(address: str) -> tuple[BatchHeader, pa.Table]:
-    """Read a landed batch.
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A landed batch that is being read."""
+
+    header: BatchHeader
+    row_count: int
+    _file: pq.ParquetFile
+    _address: str
+
+    def chunks(self) -> Iterator[pa.Table]:
+        """Yield the rows as they were landed, a chunk at a time.
+
+        Raises:
+            LandingError: the file was altered or cut since it was opened.
+        """
+        for group in range(self._file.num_row_groups):
+            with _damage(self._address):
+                chunk = self._file.read_row_group(group)
+            yield chunk.replace_schema_metadata(None)
+
+    def with_edit_times(self) -> frozenset[str]:
+        """Return the submissions of which any version of the batch says when it was edited."""
+        found: set[str] = set()
+        for group in range(self._file.num_row_groups):
+            with _damage(self._address):
+                chunk = self._file.read_row_group(group, columns=["_submission_id", "_updated_at"])
+            found.update(chunk.filter(pc.is_valid(chunk["_updated_at"]))["_submission_id"].to_pylist())
+        return frozenset(found)
+
+
+@contextmanager
+def opened(address: str) -> Iterator[Batch]:
+    """Open a landed batch.
 
     Raises:
-        LandingError: there is none at this address, or it cannot be read whole.
+        LandingError: there is none at this address, or it cannot be read.
     """
     from airflow.sdk import ObjectStoragePath
 
-    path = ObjectStoragePath(address)
+    with ExitStack() as stack:
+        with _damage(address):
+            file = stack.enter_context(ObjectStoragePath(address).open("rb"))
+            parquet = stack.enter_context(pq.ParquetFile(file, page_checksum_verification=True))
+            described = json.loads(parquet.metadata.metadata[b"vmeste"])
+        described["notes"] = tuple(described["notes"])
+        described["refusals"] = tuple(described["refusals"])
+        yield Batch(BatchHeader(**described), parquet.metadata.num_rows, parquet, address)
+
+
+@contextmanager
+def _damage(address: str) -> Iterator[None]:
     try:
-        with path.open("rb") as file:
-            table = pq.read_table(file)
+        yield
     except FileNotFoundError:
         raise LandingError(f"no landed batch at {address}: run the extract of this form again") from None
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise LandingError(f"the landed batch {address} cannot be read ({error}): run its extract again") from error
-    described = json.loads(table.schema.metadata[b"vmeste"])
-    described["notes"] = tuple(described["notes"])
-    described["refusals"] = tuple(described["refusals"])
-    return BatchHeader(**described), table.replace_schema_metadata(None)

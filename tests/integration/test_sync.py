@@ -12,6 +12,7 @@ from tests.integration.memory_source import REGISTRY, MemorySource
 from vmeste import ingest, reconcile
 from vmeste.settings import Settings
 from vmeste.sources.base import CONTENT_ID_PREFIX, Refusal
+from vmeste.sources.errors import DeletionsDoubted
 from vmeste.warehouse.connect import connect
 from vmeste.warehouse.load import BatchBlocked, SyncIncomplete
 from vmeste.warehouse.references import current_versions
@@ -482,3 +483,48 @@ def test_a_review_that_moves_no_time_is_kept_once(settings: Settings, source: Me
         sync(settings, source, "f4_meeting")
     statement = f"select _review_state from raw.f4_meeting where _source = '{source.name}' and _submission_id = 'two'"
     assert sorted(rows(settings, statement)) == [("approved",), ("received",)]
+
+
+def test_a_mass_deletion_is_believed_only_when_somebody_says_so(settings: Settings, source: MemorySource) -> None:
+    source.is_swept = True
+    for number in range(40):
+        source.add("f4_meeting", f"m{number}", held_on="2021-03-01", **MEETING | {"start_time": f"{number % 24:02}:00"})
+    sync(settings, source, "f4_meeting")
+    source.submissions["f4_meeting"] = source.submissions["f4_meeting"][:19]
+    with pytest.raises(DeletionsDoubted, match=f"21 of 40 .* --accept-deletions {source.name}:f4_meeting"):
+        sync(settings, source, "f4_meeting")
+    batch = ingest.extract(settings, source.name, "f4_meeting", "asked", accepts_deletions=True)
+    assert batch is not None
+    assert ingest.load(settings, batch)["vanished"] == 21
+    source.submissions["f4_meeting"] = source.submissions["f4_meeting"][:0]
+    assert sync(settings, source, "f4_meeting")["vanished"] == 19, "a few may go, even if they are all"
+
+
+def test_an_open_row_that_comes_again_and_passes_is_released(settings: Settings, source: MemorySource) -> None:
+    source.add("f4_meeting", "early", held_on="2021-03-01", **MEETING | {"pair_code": "П-late"})
+    assert sync(settings, source, "f4_meeting")["quarantined"] == 1
+    pair = REGISTRY["r3_pair"] | {"pair_code": "П-late", "intake_code": "2021-2"}
+    source.add("r3_pair", "late", at="2021-04-01T10:00", **pair)
+    assert sync(settings, source, "r3_pair")["accepted"] == 1
+    assert sync(settings, source, "f4_meeting")["accepted"] == 1
+    assert rows(settings, f"select state from quarantine.rows where source = '{source.name}'") == [("released",)]
+
+
+def test_chunks_make_no_difference(settings: Settings, source: MemorySource, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Versions of one submission, its deletion, a repeat and a broken row lie in different chunks."""
+    monkeypatch.setattr(ingest, "ROWS_A_CHUNK", 2)
+    source.is_swept = True
+    source.add("f4_meeting", "gone", held_on="2021-02-28", **MEETING)
+    sync(settings, source, "f4_meeting")
+    source.submissions["f4_meeting"].clear()
+    source.add("f4_meeting", "a", held_on="2021-03-01", **MEETING)
+    source.add("f4_meeting", "b", held_on="2021-03-02", **MEETING | {"duration_min": "час"})
+    source.add("f4_meeting", "a", held_on="2021-03-01", updated_at="2021-03-05T10:00", **MEETING | {"mode": "phone"})
+    source.add("f4_meeting", "repeat", at="2021-03-06T10:00", held_on="2021-03-01", **MEETING)
+    source.add("f4_meeting", "a", held_on="2021-03-01", **MEETING)
+    source.add("f4_meeting", "c", held_on="2021-03-03", **MEETING)
+    found = sync(settings, source, "f4_meeting")
+    counts = ("accepted", "quarantined", "unchanged", "vanished")
+    assert tuple(found[count] for count in counts) == (3, 2, 1, 1)
+    again = sync(settings, source, "f4_meeting")
+    assert tuple(again[count] for count in counts) == (0, 2, 4, 0)

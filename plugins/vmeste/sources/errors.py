@@ -41,3 +41,7 @@ class AnswerNotUnderstood(SourceError):
 
 class FormUnusable(SourceError):
     """The form as it lies on the server cannot be read without loss: names that collapse, encryption."""
+
+
+class DeletionsDoubted(SourceError):
+    """A complete read lacks so many of our submissions that a person must say whether they were deleted."""

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
@@ -94,63 +98,137 @@ def load(settings: Settings, form: Form, address: str) -> SyncResult:
     """
     import adbc_driver_postgresql.dbapi as adbc
 
-    header, table = landing.read(address)
     suite = suite_for(form, settings.root / "expectations")
-    try:
-        with adbc.connect(warehouse_url(settings, "vmeste_loader")) as connection, connection.cursor() as cursor:
-            # two runs of the same form queue here instead of loading the same rows twice
-            cursor.execute(
-                "select pg_advisory_xact_lock(hashtext($1))", parameters=[f"load {header.source} {header.form_id}"]
-            )
-            cursor.fetchall()
-            recorded = _recorded(cursor, header)
-            if recorded is not None:
-                logger.info("batch %s was loaded before: nothing to do", header.batch_id)
-                return recorded
-            result = _load(cursor, settings, form, suite, header, table)
-            connection.commit()
-            return result
-    except BatchBlocked as error:
-        _record_failure(settings, header, len(table), "blocked", str(error))
-        raise
-    except SyncIncomplete as error:
-        _record_failure(settings, header, len(table), "failed", str(error))
-        raise
-    except Exception as error:
-        # the text of an unexpected error may quote a row, and this table is read by many: its kind alone goes there
-        kind = f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".strip()
-        _record_failure(settings, header, len(table), "failed", f"{kind}: see the log of this run")
-        raise
+    with landing.opened(address) as batch:
+        header = batch.header
+        try:
+            with adbc.connect(warehouse_url(settings, "vmeste_loader")) as connection, connection.cursor() as cursor:
+                # two runs of the same form queue here instead of loading the same rows twice
+                cursor.execute(
+                    "select pg_advisory_xact_lock(hashtext($1))", parameters=[f"load {header.source} {header.form_id}"]
+                )
+                cursor.fetchall()
+                recorded = _recorded(cursor, header)
+                if recorded is not None:
+                    logger.info("batch %s was loaded before: nothing to do", header.batch_id)
+                    return recorded
+                result = _load(cursor, settings, form, suite, batch)
+                connection.commit()
+                return result
+        except BatchBlocked as error:
+            _record_failure(settings, header, batch.row_count, "blocked", str(error))
+            raise
+        except SyncIncomplete as error:
+            _record_failure(settings, header, batch.row_count, "failed", str(error))
+            raise
+        except Exception as error:
+            # the text of an unexpected error may quote a row, and this table is read by many: its kind alone goes there
+            kind = f"{type(error).__name__} {getattr(error, 'sqlstate', None) or ''}".strip()
+            _record_failure(settings, header, batch.row_count, "failed", f"{kind}: see the log of this run")
+            raise
 
 
-def _load(
-    cursor: Any, settings: Settings, form: Form, suite: Suite, header: landing.BatchHeader, table: pa.Table
-) -> SyncResult:
-    arrived = len(table) - header.vanished
+def _load(cursor: Any, settings: Settings, form: Form, suite: Suite, batch: landing.Batch) -> SyncResult:
+    header = batch.header
+    arrived = batch.row_count - header.vanished
     if arrived != header.server_count:
         raise SyncIncomplete(
             f"{header.source}, {form.form_id}: the source counts {header.server_count} submissions, {arrived} "
             "arrived. Nothing was loaded; the next run reads again from the last complete sync"
         )
-    text = table.to_pandas()
+    counts: Counter[str] = Counter()
+    checked = _Checked()
+    with_edit_times = batch.with_edit_times()
+    for table in batch.chunks():
+        text = _read(table, header)
+        is_given = np.arange(counts["rows"], counts["rows"] + len(text)) < header.server_count
+        settled = _settle(cursor, form, header, text, with_edit_times)
+        for row, moment in settled.arrived_at.items():
+            text.loc[row, ["_updated_at", "_arrived_at"]] = pd.Timestamp(moment)
+        is_unchanged = text.index.isin(settled.unchanged)
+        is_voided = ((text["_operation"] != "upsert") & ~is_unchanged).to_numpy()
+        fresh = text[~is_unchanged & ~is_voided].reset_index(drop=True)
+        is_broken = _validated(cursor, settings, form, suite, header, fresh, checked)
+        _append_voids(cursor, form, header, text[is_voided])
+        counts["rows"] += len(text)
+        counts["accepted"] += int((~is_broken).sum())
+        counts["quarantined"] += int(is_broken.sum())
+        counts["voided"] += int((is_voided & is_given).sum())
+        counts["unchanged"] += int((is_unchanged & is_given).sum())
+        if header.server_count > len(text):
+            logger.info("%s, %s: %d of %d", header.source, form.form_id, counts["rows"], header.server_count)
+    _close_overtaken(cursor, form, header)
+    waiting = _open_quarantine(cursor, header)
+    is_broken = _validated(cursor, settings, form, suite, header, waiting, checked)
+    _close_tried(cursor, header, waiting["_quarantine_id"], ~is_broken)
+    _prove_total(cursor, form, header)
+    result = SyncResult(
+        header.batch_id,
+        header.source,
+        header.form_id,
+        "incomplete" if header.refusals else "complete",
+        server_count=header.server_count,
+        received=arrived,
+        accepted=counts["accepted"],
+        quarantined=counts["quarantined"],
+        voided=counts["voided"],
+        unchanged=counts["unchanged"],
+        released=int((~is_broken).sum()),
+        suspended=checked.suspended,
+        vanished=header.vanished,
+        server_total=header.server_total,
+        error="; ".join(header.refusals) or None,
+    )
+    _record(cursor, header, result, checked)
+    return result
+
+
+@dataclass(slots=True)
+class _Checked:
+    """What the chunks of a batch add up to: elements and broken ones by (rule, severity), and suspended submissions."""
+
+    elements: Counter[tuple[str, str]] = field(default_factory=Counter)
+    unexpected: Counter[tuple[str, str]] = field(default_factory=Counter)
+    suspended: int = 0
+
+    def add(self, verdict: Verdict) -> None:
+        for rule, severity, elements, unexpected in verdict.counts:
+            self.elements[rule, severity] += elements
+            self.unexpected[rule, severity] += unexpected
+
+
+def _read(table: pa.Table, header: landing.BatchHeader) -> pd.DataFrame:
+    """Return a chunk as landed text, with the moments that order versions."""
+    text: pd.DataFrame = table.to_pandas()
     text["_source"] = header.source
     for column in ("_submitted_at", "_updated_at"):
         text[column] = _instants(text[column])
     text["_arrived_at"] = text["_updated_at"].fillna(text["_submitted_at"])
-    settled = _settle(cursor, form, header, text)
-    for row, moment in settled.arrived_at.items():
-        text.loc[row, ["_updated_at", "_arrived_at"]] = pd.Timestamp(moment)
-    is_unchanged = text.index.isin(settled.unchanged)
-    is_voided = (text["_operation"] != "upsert") & ~is_unchanged
-    fresh = text[~is_unchanged & ~is_voided]
-    retried = _open_quarantine(cursor, header, list(text.columns), fresh, settled)
-    rows = pd.concat([fresh.assign(_quarantine_id=pd.NA), retried], ignore_index=True)
+    return text
 
+
+def _validated(
+    cursor: Any,
+    settings: Settings,
+    form: Form,
+    suite: Suite,
+    header: landing.BatchHeader,
+    rows: pd.DataFrame,
+    checked: _Checked,
+) -> npt.NDArray[np.bool_]:
+    """Check rows of landed text, keep the sound ones in raw and the broken ones in quarantine.
+
+    Returns:
+        a mask of shape (rows,): what was broken. A row that lies in quarantine (``_quarantine_id``) stays there.
+
+    Raises:
+        BatchBlocked: a critical rule failed; names the rules and what to do.
+    """
+    if rows.empty:
+        return np.zeros(0, dtype=bool)
     kinds = answer_columns(form)
     for missing in set(kinds) - set(rows.columns):  # a question that is newer than the batch
         rows[missing] = None
-    for column in ("_submitted_at", "_updated_at", "_arrived_at"):
-        rows[column] = _instants(rows[column])
     landed_on = datetime.fromisoformat(header.landed_at).astimezone(settings.zone).date()
     references = suite.references.get("references", {})
     frame = enrich(cursor, typed(rows, kinds), form.form_id, references, settings.zone)
@@ -171,45 +249,14 @@ def _load(
             f"{header.source}, {form.form_id}: blocked by {', '.join(verdict.blocking)}. "
             + " ".join(verdict.remedies[rule] for rule in verdict.blocking)
         )
-
+    checked.add(verdict)
     is_broken = frame.index.isin(verdict.broken.keys())
-    is_retry = frame["_quarantine_id"].notna().to_numpy()
-    noted = pd.Series(
-        [list(verdict.noted.get(row, ())) or None for row in frame.index], index=frame.index, dtype=object
-    )
-    accepted = frame.assign(_warnings=noted)[~is_broken]
-    _append_versions(cursor, form, header, accepted)
-    voided = text[is_voided]
-    _append_voids(cursor, form, header, voided)
-    suspended = _quarantine(cursor, form, header, rows[is_broken & ~is_retry], verdict)
-    _prove_total(cursor, form, header)
-    _close_quarantine(
-        cursor,
-        form,
-        header,
-        released=frame.loc[~is_broken & is_retry, "_quarantine_id"].astype("int64"),
-        retried=frame.loc[is_retry, "_quarantine_id"].astype("int64"),
-    )
-    is_given = text.index < header.server_count
-    result = SyncResult(
-        header.batch_id,
-        header.source,
-        header.form_id,
-        "incomplete" if header.refusals else "complete",
-        server_count=header.server_count,
-        received=arrived,
-        accepted=int((~is_broken & ~is_retry).sum()),
-        quarantined=int((is_broken & ~is_retry).sum()),
-        voided=int((is_voided & is_given).sum()),
-        unchanged=int((is_unchanged & is_given).sum()),
-        released=int((~is_broken & is_retry).sum()),
-        suspended=suspended,
-        vanished=header.vanished,
-        server_total=header.server_total,
-        error="; ".join(header.refusals) or None,
-    )
-    _record(cursor, header, result, verdict)
-    return result
+    noted = [list(rules) if (rules := verdict.noted.get(row)) else None for row in frame.index]
+    warned = pd.Series(noted, index=frame.index, dtype=object)
+    _append_versions(cursor, form, header, frame.assign(_warnings=warned)[~is_broken])
+    if "_quarantine_id" not in rows.columns:
+        checked.suspended += _quarantine(cursor, form, header, rows[is_broken], verdict)
+    return np.asarray(is_broken)
 
 
 def _prove_total(cursor: Any, form: Form, header: landing.BatchHeader) -> None:
@@ -255,7 +302,9 @@ def _recorded(cursor: Any, header: landing.BatchHeader) -> SyncResult | None:
     )
 
 
-def _settle(cursor: Any, form: Form, header: landing.BatchHeader, text: pd.DataFrame) -> Settled:
+def _settle(
+    cursor: Any, form: Form, header: landing.BatchHeader, text: pd.DataFrame, with_edit_times: AbstractSet[str]
+) -> Settled:
     """Compare the batch with the versions of the same submissions in raw and in quarantine."""
     _ingest(cursor, "incoming_submissions", text[["_submission_id"]].drop_duplicates())
     cursor.execute(
@@ -285,43 +334,35 @@ def _settle(cursor: Any, form: Form, header: landing.BatchHeader, text: pd.DataF
         )
         for row in cursor.fetch_arrow_table().to_pylist()
     ]
+    # of a submission that is new and comes once there is nothing to settle, and of most it is so
+    ids = text["_submission_id"]
+    concerned = text[ids.duplicated(keep=False) | ids.isin({version.submission_id for version in known})]
     incoming = [
         Version(submission_id, (content_hash, operation, review_state), arrived_at, has_time=has_time, row=row)
-        for row, (submission_id, content_hash, operation, review_state, arrived_at, has_time) in enumerate(
-            zip(
-                text["_submission_id"],
-                text["_content_hash"],
-                text["_operation"],
-                text["_review_state"].astype(object).where(text["_review_state"].notna(), None),
-                text["_arrived_at"].dt.to_pydatetime() if len(text) else (),
-                text["_updated_at"].notna(),
-                strict=True,
-            )
+        for row, submission_id, content_hash, operation, review_state, arrived_at, has_time in zip(
+            concerned.index,
+            concerned["_submission_id"],
+            concerned["_content_hash"],
+            concerned["_operation"],
+            concerned["_review_state"].astype(object).where(concerned["_review_state"].notna(), None),
+            concerned["_arrived_at"].dt.to_pydatetime() if len(concerned) else (),
+            concerned["_updated_at"].notna(),
+            strict=True,
         )
     ]
-    return settle(incoming, known, datetime.fromisoformat(header.landed_at))
+    return settle(incoming, known, datetime.fromisoformat(header.landed_at), with_edit_times)
 
 
-def _open_quarantine(
-    cursor: Any, header: landing.BatchHeader, columns: Sequence[str], fresh: pd.DataFrame, settled: Settled
-) -> pd.DataFrame:
-    """Return the open quarantined rows of the form that the batch does not bring again, as landed text.
-
-    A row that a newer version has overtaken is not tried again: released, it would count as the submission's present.
-    """
+def _open_quarantine(cursor: Any, header: landing.BatchHeader) -> pd.DataFrame:
+    """Return the open quarantined rows of the form that this batch did not bring again, as landed text."""
     cursor.execute(
         "select quarantine_id, submission_id, content_hash, form_version, review_state, payload::text, arrived_at, "
-        "submitted_at, updated_at from quarantine.rows where state = 'open' and source = $1 and form_id = $2",
+        "submitted_at, updated_at from quarantine.rows "
+        "where state = 'open' and source = $1 and form_id = $2 and last_tried_at < now()",
         parameters=[header.source, header.form_id],
     )
-    brought = set(zip(fresh["_submission_id"], fresh["_content_hash"], fresh["_arrived_at"], strict=True))
     rows = []
     for entry in cursor.fetch_arrow_table().to_pylist():
-        arrived_at = entry["arrived_at"]
-        if (entry["submission_id"], entry["content_hash"], arrived_at) in brought:
-            continue
-        if arrived_at < settled.latest.get(entry["submission_id"], arrived_at):
-            continue
         payload = json.loads(entry["payload"])
         extra = payload.pop("_extra", None)
         rows.append(
@@ -336,11 +377,15 @@ def _open_quarantine(
                 "_operation": "upsert",
                 "_submitted_at": entry["submitted_at"],
                 "_updated_at": entry["updated_at"],
-                "_arrived_at": arrived_at,
+                "_arrived_at": entry["arrived_at"],
                 "_extra": json.dumps(extra, ensure_ascii=False) if extra else None,
             }
         )
-    return pd.DataFrame(rows, columns=[*columns, "_quarantine_id"])
+    waiting = pd.DataFrame(rows, columns=None if rows else ["_quarantine_id"])
+    for column in ("_submitted_at", "_updated_at", "_arrived_at"):
+        if rows:
+            waiting[column] = _instants(waiting[column])
+    return waiting
 
 
 def _instants(moments: pd.Series) -> pd.Series:
@@ -470,37 +515,34 @@ def _extra(row: Mapping[Any, Any]) -> dict[str, Any]:
     return extra
 
 
-def _close_quarantine(
-    cursor: Any, form: Form, header: landing.BatchHeader, released: pd.Series, retried: pd.Series
-) -> None:
-    """Move quarantined rows on in their life: what passes now is released, what a newer version overtook is mended."""
-    if len(retried):
-        passed = set(released)
-        tries = pd.DataFrame({"quarantine_id": retried, "is_released": [number in passed for number in retried]})
-        _ingest(cursor, "incoming_tries", tries)
-        cursor.execute(
-            """
-            update quarantine.rows as earlier
-            set
-                last_tried_at = now(),
-                state = case when is_released then 'released' else state end,
-                resolved_at = case when is_released then now() end,
-                resolved_by = case when is_released then 'sync ' || $1::text end
-            from incoming_tries as tried
-            where earlier.quarantine_id = tried.quarantine_id and earlier.state = 'open'
-            """,
-            parameters=[header.batch_id],
-        )
+def _close_overtaken(cursor: Any, form: Form, header: landing.BatchHeader) -> None:
+    """Close open rows that were mended: by a newer version, or because this batch brought them again and they passed.
+
+    A row that a newer version has overtaken is not tried again: released, it would count as the submission's present.
+    """
     cursor.execute(
         f"""
         update quarantine.rows as earlier
-        set state = 'fixed_upstream', resolved_at = now(), resolved_by = 'sync ' || $3::text
+        set
+            state = case when same._submission_id is null then 'fixed_upstream' else 'released' end,
+            last_tried_at = now(), resolved_at = now(), resolved_by = 'sync ' || $3::text
+        from quarantine.rows as refused
+        left join raw.{form.form_id} as same
+            on
+                same._source = refused.source
+                and same._submission_id = refused.submission_id
+                and same._operation = 'upsert'
+                and same._content_hash = refused.content_hash
+                and coalesce(same._updated_at, same._submitted_at) = refused.arrived_at
+                and same._review_state is not distinct from refused.review_state
         where
-            earlier.state = 'open'
+            earlier.quarantine_id = refused.quarantine_id
+            and earlier.state = 'open'
             and earlier.source = $1::text
             and earlier.form_id = $2::text
             and (
-                exists (
+                same._submission_id is not null
+                or exists (
                     select from raw.{form.form_id} as newer
                     where
                         newer._source = earlier.source
@@ -521,7 +563,33 @@ def _close_quarantine(
     )
 
 
-def _record(cursor: Any, header: landing.BatchHeader, result: SyncResult, verdict: Verdict) -> None:
+def _close_tried(
+    cursor: Any, header: landing.BatchHeader, quarantine_ids: pd.Series, has_passed: npt.NDArray[np.bool_]
+) -> None:
+    """Note that open rows were tried again, and release those that passed."""
+    if quarantine_ids.empty:
+        return
+    _ingest(
+        cursor,
+        "incoming_tries",
+        pd.DataFrame({"quarantine_id": quarantine_ids.astype("int64"), "is_released": has_passed}),
+    )
+    cursor.execute(
+        """
+        update quarantine.rows as earlier
+        set
+            last_tried_at = now(),
+            state = case when is_released then 'released' else state end,
+            resolved_at = case when is_released then now() end,
+            resolved_by = case when is_released then 'sync ' || $1::text end
+        from incoming_tries as tried
+        where earlier.quarantine_id = tried.quarantine_id and earlier.state = 'open'
+        """,
+        parameters=[header.batch_id],
+    )
+
+
+def _record(cursor: Any, header: landing.BatchHeader, result: SyncResult, checked: _Checked) -> None:
     """Write the proof of completeness and move the cursor."""
     cursor.execute(
         f"""
@@ -563,9 +631,10 @@ def _record(cursor: Any, header: landing.BatchHeader, result: SyncResult, verdic
         """,
         parameters=[header.source, header.form_id, json.dumps(header.cursor_to), header.batch_id],
     )
-    if verdict.counts:
+    if checked.elements:
         names = ("rule", "severity", "element_count", "unexpected_count")
-        _ingest(cursor, "incoming_checks", pd.DataFrame(verdict.counts, columns=list(names)))
+        found = [(*rule, count, checked.unexpected[rule]) for rule, count in checked.elements.items()]
+        _ingest(cursor, "incoming_checks", pd.DataFrame(found, columns=list(names)))
         cursor.execute(
             f"insert into ops.check_results (batch_id, form_id, {', '.join(names)}) "
             f"select $1::text, $2::text, {', '.join(names)} from incoming_checks on conflict do nothing",

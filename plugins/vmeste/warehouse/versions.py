@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -40,22 +41,27 @@ class Settled:
     """What became of the versions of a batch.
 
     ``unchanged`` are the rows that say nothing new; ``arrived_at`` is where a row's moment had to be set, because the
-    source hides when an edit was made: it is then the moment at which we saw it. ``latest`` is each submission's
-    newest moment, the batch included.
+    source hides when an edit was made: it is then the moment at which we saw it.
     """
 
     unchanged: frozenset[int]
     arrived_at: dict[int, datetime]
-    latest: dict[str, datetime]
 
 
-def settle(incoming: Iterable[Version], known: Iterable[Version], landed_at: datetime) -> Settled:
+def settle(
+    incoming: Iterable[Version],
+    known: Iterable[Version],
+    landed_at: datetime,
+    with_edit_times: AbstractSet[str] = frozenset(),
+) -> Settled:
     """Compare the versions of a batch with what is known of the same submissions.
 
     Args:
         incoming: the batch's versions, in the order in which the source gave them.
         known: versions in raw and in quarantine.
         landed_at: aware; when the batch was read.
+        with_edit_times: submissions of which the batch tells when they were edited: a version without a time is then
+            the first one, and not an edit that nobody dated.
     """
     histories: defaultdict[str, list[Version]] = defaultdict(list)
     for version in sorted(known, key=lambda version: (version.arrived_at, _ORDER[version.place])):
@@ -70,7 +76,7 @@ def settle(incoming: Iterable[Version], known: Iterable[Version], landed_at: dat
     for submission_id, versions in batch.items():
         history = histories[submission_id]
         for given in sorted(versions, key=lambda version: (version.arrived_at, version.row)):
-            version = _dated(given, history, seen_at)
+            version = given if submission_id in with_edit_times else _dated(given, history, seen_at)
             if version.arrived_at != given.arrived_at:
                 moved[given.row] = version.arrived_at
             if _says_nothing_new(version, history):
@@ -78,11 +84,7 @@ def settle(incoming: Iterable[Version], known: Iterable[Version], landed_at: dat
             elif version not in history:
                 history.append(version)
                 history.sort(key=lambda version: (version.arrived_at, _ORDER[version.place]))
-    return Settled(
-        frozenset(unchanged),
-        moved,
-        {submission_id: history[-1].arrived_at for submission_id, history in histories.items() if history},
-    )
+    return Settled(frozenset(unchanged), moved)
 
 
 def _dated(version: Version, history: list[Version], seen_at: Iterator[datetime]) -> Version:

@@ -51,11 +51,17 @@ def test_the_version_before_decides(
     assert settled.arrived_at == {}
 
 
+def test_a_first_version_beside_a_dated_edit_is_no_edit() -> None:
+    known = [version("A", 1, place="raw"), version("B", 5, place="raw")]
+    batch = [version("A", 1, 0, has_time=False), version("B", 5, 1)]
+    assert settle(batch, known, LANDED, {"m"}).unchanged == {0, 1}
+    assert settle(batch[:1], known, LANDED).arrived_at == {0: LANDED}, "alone it is what the source has now"
+
+
 def test_an_edit_without_a_time_arrived_when_it_was_seen() -> None:
     settled = settle([version("B", 1, 0, has_time=False)], [version("A", 1, place="raw")], LANDED)
     assert settled.unchanged == frozenset()
     assert settled.arrived_at == {0: LANDED}
-    assert settled.latest == {"m": LANDED}
 
 
 def test_several_edits_without_a_time_keep_their_order() -> None:
