@@ -20,8 +20,10 @@ from vmeste.settings import Settings, SettingsError, get_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
 forms_app = typer.Typer(no_args_is_help=True, help="The instruments: check them, build them for a form server.")
+sources_app = typer.Typer(no_args_is_help=True, help="Where filled-in forms come from.")
 quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were refused, why, and what to do about them.")
 app.add_typer(forms_app, name="forms")
+app.add_typer(sources_app, name="sources")
 app.add_typer(quarantine_app, name="quarantine")
 
 console = Console()
@@ -325,6 +327,22 @@ def forms_build(out: Annotated[Path, typer.Option(help="Where the files go.")] =
 
     for path in build(get_settings().forms, out):
         console.print(str(path), highlight=False)
+
+
+@sources_app.command("check")
+def sources_check() -> None:
+    """Try every source with one request: address, credentials and rights."""
+    from vmeste.sources import SourceError, load_sources, open_source
+
+    is_sound = True
+    for config in load_sources(get_settings().sources).sources:
+        try:
+            console.print(f"[green]✓[/] {config.name}: {escape(open_source(config).check())}", highlight=False)
+        except SourceError as error:
+            is_sound = False
+            errors.print(f"[bold red]✗ {config.name}[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
+    if not is_sound:
+        raise typer.Exit(1)
 
 
 @quarantine_app.command("list")

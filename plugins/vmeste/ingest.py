@@ -20,6 +20,7 @@ from vmeste.settings import Settings
 from vmeste.sources import load_sources, open_source
 from vmeste.sources.base import Extraction, Submission
 from vmeste.sources.errors import DeletionsDoubted, SourceError
+from vmeste.sources.files import FilesSource
 from vmeste.warehouse.connect import connect, vault_url
 from vmeste.warehouse.known import KnownSubmissions
 from vmeste.warehouse.load import SyncResult
@@ -129,6 +130,9 @@ def extract(
             (source, form_id),
         ).fetchone()
         known = KnownSubmissions(warehouse, source, form_id)
+        if isinstance(origin, FilesSource):
+            for name in origin.move_read(form, cursor):
+                logger.info("%s, %s: %s was read and is moved to %s", source, form_id, name, origin.move_read_to)
         has_news = asks_source and (cursor is None or origin.has_news(form, cursor, known))
         if not has_news and (waiting == (False,) or cursor is None):
             logger.info("%s, %s: nothing new", source, form_id)
@@ -160,7 +164,7 @@ def extract(
         len(vanished),
         extraction.server_total,
     )
-    rows = _landed_chunks(settings, form, chain(extraction.submissions, gone))
+    rows = landed_chunks(settings, form, chain(extraction.submissions, gone))
     return landing.write(settings.landing_url, header, list(answer_columns(form)), rows)
 
 
@@ -182,7 +186,7 @@ def _vanished(known: KnownSubmissions, extraction: Extraction, place: str, *, ac
     return vanished
 
 
-def _landed_chunks(
+def landed_chunks(
     settings: Settings, form: Form, submissions: Iterable[Submission]
 ) -> Iterator[list[dict[str, str | None]]]:
     """Yield landed rows a chunk at a time; what identifies people is in the vault before a chunk leaves here."""

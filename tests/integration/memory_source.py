@@ -40,6 +40,9 @@ class MemorySource:
     def overlooked(self) -> list[Refusal]:
         return []
 
+    def check(self) -> str:
+        return "in memory"
+
     def add(self, form_id: str, submission_id: str, *, at: str = "2021-03-01T10:00", **answers: Any) -> None:
         """Add a submission version; what is no answer (``is_deleted``, ``extra`` …) is passed on."""
         names = ("is_deleted", "is_counted", "review_state", "extra")

@@ -4,6 +4,7 @@ from importlib import import_module
 
 from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Source, Submission
 from vmeste.sources.config import FilesConfig, FormFiles, ServerConfig, SourceConfig, SourcesConfig, load_sources
+from vmeste.sources.connections import storage_options
 from vmeste.sources.errors import SourceError
 from vmeste.sources.files import FilesSource
 
@@ -38,7 +39,8 @@ CONNECTORS = {
 def open_source(config: SourceConfig) -> Source:
     """Return the connector of a configured source; nothing is read yet."""
     if isinstance(config, FilesConfig):
-        return FilesSource(config.name, config.location, config.time_zone, config.forms)
+        options = storage_options(config.connection, config.name) if config.connection else {}
+        return FilesSource(config.name, config.location, config.time_zone, config.forms, config.move_read_to, options)
     module, name = CONNECTORS[config.kind]
     source: Source = getattr(import_module(module), name)(config)
     return source

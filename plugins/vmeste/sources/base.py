@@ -112,3 +112,10 @@ class Source(Protocol):
     def overlooked(self) -> list[Refusal]:
         """Return what lies at the source and belongs to no form that is read, e.g. a file with another name."""
         ...
+
+    def check(self) -> str:
+        """Try the source with one cheap request and return a line for a person that says what was found.
+
+        Raises ``SourceError`` when it cannot be read.
+        """
+        ...

@@ -20,7 +20,8 @@ EXPECTED = {
     "sources": "a list of sources, each with name, kind, time_zone, forms, and what its kind needs",
     "name": "a short word of letters, digits, - and _, different for each source, e.g. centre",
     "kind": "one of files, odk_central, kobotoolbox, limesurvey, yandex_forms, google_forms",
-    "location": "a folder, absolute or relative to the folder of this file, e.g. ../examples/reference_cohort",
+    "location": "a folder, absolute or relative to the folder of this file, or an address such as s3://bucket/exports",
+    "move_read_to": "a folder of the same place, relative to location or absolute, e.g. read",
     "server": "the server's address without a path of an API and without credentials, e.g. https://odk.example.org",
     "connection": "the id of an Airflow connection, or of the variable AIRFLOW_CONN_<ID>: letters, digits and _",
     "reviews_that_count": "a list of review states as the server writes them, e.g. [received, edited, approved]",
@@ -61,6 +62,20 @@ def _is_pattern(value: str) -> str:
 def _is_not_blank(value: str) -> str:
     if not value.strip() or "/" in value:
         raise ValueError(f"{value!r} is no id of a form")
+    return value
+
+
+def _is_not_empty(value: str) -> str:
+    if not value.strip() or "://" in value:
+        raise ValueError(f"{value!r} is no folder")
+    return value
+
+
+def _is_location(value: str) -> str:
+    if not value.strip():
+        raise ValueError("that is no folder")
+    if "://" in value and urlsplit(value).password:
+        raise ValueError("an address with a password in it: it belongs into the connection")  # and is not repeated
     return value
 
 
@@ -143,10 +158,12 @@ class _Source(_Strict):
 
 
 class FilesConfig(_Source):
-    """Files in a folder: ``location`` is an absolute folder once the file has been read."""
+    """Files in a folder: ``location`` is an absolute path or an fsspec address once the file has been read."""
 
     kind: Literal["files"]
-    location: Annotated[Path, Field(strict=False)]
+    location: Annotated[str, AfterValidator(_is_location)]
+    connection: Annotated[str, AfterValidator(_is_connection)] | None = None
+    move_read_to: Annotated[str, AfterValidator(_is_not_empty)] | None = None
     forms: Annotated[Mapping[str, FormFiles], Field(min_length=1)]
 
 
@@ -259,13 +276,17 @@ def load_sources(path: Path) -> SourcesConfig:
     return config.model_copy(
         update={
             "sources": [
-                source.model_copy(update={"location": (folder / source.location.expanduser()).resolve()})
+                source.model_copy(update={"location": _absolute(source.location, folder)})
                 if isinstance(source, FilesConfig)
                 else source
                 for source in config.sources
             ]
         }
     )
+
+
+def _absolute(location: str, folder: Path) -> str:
+    return location if "://" in location else str((folder / Path(location).expanduser()).resolve())
 
 
 class _UniqueKeys(yaml.SafeLoader):

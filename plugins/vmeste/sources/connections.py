@@ -59,3 +59,14 @@ def credentials(connection_id: str, place: str) -> Credentials:
         f"{place}: the connection {connection_id!r}: {reason}. Make it in Airflow (Admin → Connections), or set "
         f'{variable}, e.g. {{"conn_type": "http", "login": "…", "password": "…"}}'
     ) from None
+
+
+def storage_options(connection_id: str, place: str) -> dict[str, Any]:
+    """Return what a file system of fsspec needs from a connection: its extra, login and password where it has them.
+
+    Raises:
+        SourceDenied: as ``credentials``.
+    """
+    found = credentials(connection_id, place)
+    named = {"username": found.login, "password": found.password}
+    return {**{name: value for name, value in named.items() if value}, **found.extra}

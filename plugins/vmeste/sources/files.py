@@ -10,8 +10,6 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
-import os
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -29,37 +27,44 @@ from vmeste.sources.errors import SourceError
 from vmeste.sources.files_csv import read_csv
 from vmeste.sources.files_jsonl import read_jsonl
 from vmeste.sources.files_xlsx import OLE, read_xlsx, refuse_ole
-from vmeste.sources.sheets import MAX_CONTENT, Cell, FileRefused, Sheet, width_of
+from vmeste.sources.folder import Entry, Folder
+from vmeste.sources.sheets import Cell, FileRefused, Sheet, width_of
 
 READER = 1
 """Counted up when the same file would be read otherwise than before: all files are then read again."""
 
 _ZIP = b"PK\x03\x04"
-_LEFTOVERS = ("~$*", ".*", "*.part", "*.tmp", "*.crdownload")  # of programs that have a file open or are copying it
 _JSON_SUFFIXES = (".jsonl", ".ndjson", ".json")
 _TABLES = ("*.csv", "*.tsv", "*.txt", "*.xls", "*.xls[xmb]", "*.ods", "*.jsonl", "*.ndjson", "*.json")
 
 
 @dataclass(slots=True)
 class FilesSource:
-    """A folder of exports."""
+    """A folder of exports.
+
+    With ``move_read_to``, a folder beside them, files that were read and loaded are moved there at the next look.
+    """
 
     name: str
-    location: Path
+    location: str | Path
     time_zone: str
     forms: Mapping[str, FormFiles]
+    move_read_to: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     zone: ZoneInfo = field(init=False)
+    _folder: Folder = field(init=False)
 
     def __post_init__(self) -> None:
         self.zone = ZoneInfo(self.time_zone)
+        self._folder = Folder(str(self.location), self.name, self.options)
 
     def has_news(self, form: Form, cursor: Cursor | None, known: Known | None = None) -> bool:
         """Say whether a file of the form is new, altered, or would be read otherwise than before.
 
         Size and time of change decide; only where the time alone differs is the content looked at.
         """
-        paths, read = self._paths(form), self._read_before(form, cursor)
-        return any(not _is_known(path, read.get(path.name)) for path in paths)
+        read = self._read_before(form, cursor)
+        return any(not self._is_known(entry, read.get(entry.name)) for entry in self._files_of(form))
 
     def extract(self, form: Form, cursor: Cursor | None, known: Known | None = None) -> Extraction:
         """Read the files that are new or altered since ``cursor``.
@@ -70,35 +75,35 @@ class FilesSource:
         Raises:
             SourceError: the folder is missing or cannot be listed, or sources.yml has no such form or column.
         """
-        paths, before = self._paths(form), self._read_before(form, cursor)
+        entries, before = self._files_of(form), self._read_before(form, cursor)
         names = ColumnNames(form, self.forms[form.form_id].columns)
         read = dict(before)
         tables: list[_Table] = []
         notes: list[str] = []
         refusals: list[Refusal] = []
-        for path in paths:
+        for entry in entries:
             try:
-                if _is_known(path, before.get(path.name)):
-                    read[path.name] = before[path.name] | {"mtime_ns": path.stat().st_mtime_ns}
+                if self._is_known(entry, before.get(entry.name)):
+                    read[entry.name] = before[entry.name] | {"mtime_ns": entry.changed_at}
                     continue
-                read.pop(path.name, None)
-                content, changed_at = _content(path)
-                table = _read_table(path, content, changed_at, names, self.zone)
+                read.pop(entry.name, None)
+                content, changed_at = self._folder.content(entry)
+                table = _read_table(entry, content, changed_at or _now(), names, self.zone)
             except (FileRefused, OSError) as error:
                 reason = error if isinstance(error, FileRefused) else _unreadable(error)
-                refusals.append(Refusal(path.name, str(reason)))
+                refusals.append(Refusal(entry.name, str(reason)))
                 continue
             tables.append(table)
-            notes.append(f"{path.name}: {table.described}")
-            read[path.name] = {
+            notes.append(f"{entry.name}: {table.described}")
+            read[entry.name] = {
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "size": len(content),
                 "mtime_ns": changed_at,
             }
-        if not paths:
+        if not entries:
             notes.append(f"no file in {self.location} is called {self.forms[form.form_id].files}: nothing to read")
         elif not tables and not refusals:
-            notes.append(f"all {len(paths)} files were read before: nothing new")
+            notes.append(f"all {len(entries)} files were read before: nothing new")
         return Extraction(
             server_count=sum(len(table.origins) for table in tables),
             submissions=(submission for table in tables for submission in table.submissions(self.name)),
@@ -116,16 +121,44 @@ class FilesSource:
         patterns = [files.files for files in self.forms.values()]
         return [
             Refusal(
-                path.name,
+                entry.name,
                 f"no form of {self.name} has files of this name. Rename it after its form, e.g. {patterns[0]}, add its "
                 "name to `files` of its form in sources.yml, or move it out of the folder",
             )
-            for path in self._listed("")
-            if any(fnmatch.fnmatchcase(path.name.lower(), table) for table in _TABLES)
-            and not any(fnmatch.fnmatchcase(path.name, pattern) for pattern in patterns)
+            for entry in self._folder.entries()
+            if any(fnmatch.fnmatchcase(entry.name.lower(), table) for table in _TABLES)
+            and not any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in patterns)
         ]
 
-    def _paths(self, form: Form) -> list[Path]:
+    def check(self) -> str:
+        """Return how many files the folder has.
+
+        Raises:
+            SourceError: the folder is missing or cannot be listed.
+        """
+        return f"{self.location}: {len(self._folder.entries())} files"
+
+    def move_read(self, form: Form, cursor: Cursor | None) -> list[str]:
+        """Move the form's files that the last complete sync read out of the way; return their names.
+
+        A file is moved only after what it held is loaded, by the run after. One that another form's pattern matches
+        too stays: the other form may not have read it yet.
+
+        Raises:
+            SourceError: the folder cannot be listed or written to.
+        """
+        if self.move_read_to is None or cursor is None:
+            return []
+        others = [files.files for form_id, files in self.forms.items() if form_id != form.form_id]
+        read = self._read_before(form, cursor)
+        return [
+            self._folder.move(entry, self.move_read_to, read[entry.name]["sha256"])
+            for entry in self._files_of(form)
+            if not any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in others)
+            and self._is_known(entry, read.get(entry.name))
+        ]
+
+    def _files_of(self, form: Form) -> list[Entry]:
         """The form's files in the order of their names."""
         files = self.forms.get(form.form_id)
         if files is None:
@@ -133,23 +166,18 @@ class FilesSource:
                 f"{self.name}: sources.yml does not say where {form.form_id} lies. Add it under forms of this source, "
                 f'e.g. {form.form_id}: {{files: "{form.form_id}_*"}}'
             )
-        return [path for path in self._listed(form.form_id) if fnmatch.fnmatchcase(path.name, files.files)]
+        return [entry for entry in self._folder.entries(form.form_id) if fnmatch.fnmatchcase(entry.name, files.files)]
 
-    def _listed(self, form_id: str) -> list[Path]:
-        """The folder's files in the order of their names, without what programs leave there while they write."""
+    def _is_known(self, entry: Entry, read: Mapping[str, Any] | None) -> bool:
+        """Say whether a file is as it was when it was read."""
+        if read is None or entry.size != read["size"]:
+            return False
+        if entry.changed_at and entry.changed_at == read["mtime_ns"]:
+            return True
         try:
-            entries = sorted(self.location.iterdir())
-        except OSError as error:
-            place = f"{self.name}, {form_id}" if form_id else self.name
-            raise SourceError(
-                f"{place}: the folder {self.location} cannot be read ({error.strerror}). Create it, mount it or make "
-                "it readable, or mend `location` of this source in sources.yml"
-            ) from None
-        return [
-            path
-            for path in entries
-            if not any(fnmatch.fnmatchcase(path.name, leftover) for leftover in _LEFTOVERS) and not path.is_dir()
-        ]
+            return bool(self._folder.sha256(entry) == read["sha256"])
+        except OSError:
+            return False  # the read will say what is wrong
 
     def _read_before(self, form: Form, cursor: Cursor | None) -> dict[str, dict[str, Any]]:
         if cursor is None or cursor.get("read_as") != self._read_as(form):
@@ -234,48 +262,17 @@ def content_id(answers: Mapping[str, str | None]) -> str:
     return CONTENT_ID_PREFIX + hashlib.sha256(text.encode()).hexdigest()
 
 
-def _is_known(path: Path, entry: Mapping[str, Any] | None) -> bool:
-    """Say whether a file is as it was when it was read."""
-    if entry is None:
-        return False
-    try:
-        found = path.stat()
-        if found.st_size != entry["size"]:
-            return False
-        if found.st_mtime_ns == entry["mtime_ns"]:
-            return True
-        with path.open("rb") as file:
-            return bool(hashlib.file_digest(file, "sha256").hexdigest() == entry["sha256"])
-    except OSError:
-        return False  # the read will say what is wrong
-
-
-def _content(path: Path) -> tuple[bytes, int]:
-    """Return a file's bytes and its time of change (ns)."""
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise FileRefused("it is not a file but a pipe or a device. Copy the export itself into the folder")
-    with path.open("rb") as file:
-        before = os.fstat(file.fileno())
-        if before.st_size > MAX_CONTENT:
-            raise FileRefused(
-                f"it has {before.st_size / 1024**2:,.0f} MB, more than the {MAX_CONTENT // 1024**2} MB that are read. "
-                "Split it, by year for instance; every part needs the header"
-            )
-        content = file.read(MAX_CONTENT + 1)
-        after = os.fstat(file.fileno())
-    if (before.st_size, before.st_mtime_ns) != (len(content), after.st_mtime_ns):
-        raise FileRefused("it is being written just now. It will be read at the next run; nothing is to be done")
-    if not content:
-        raise FileRefused("it is empty (0 bytes). Export or copy it again")
-    return content, after.st_mtime_ns
+def _now() -> int:
+    """The present for a file of which nobody says when it was changed."""
+    return round(datetime.now(UTC).timestamp() * 1e9)
 
 
 def _unreadable(error: OSError) -> str:
     return f"it cannot be read ({error.strerror or error}). Make it readable for the user that runs the pipeline"
 
 
-def _read_table(path: Path, content: bytes, changed_at: int, names: ColumnNames, zone: ZoneInfo) -> _Table:
-    sheet = _read_sheet(path, content, names)
+def _read_table(entry: Entry, content: bytes, changed_at: int, names: ColumnNames, zone: ZoneInfo) -> _Table:
+    sheet = _read_sheet(entry, content, names)
     header = names.find_header(sheet.rows[:1] if sheet.has_header_first else sheet.rows)
     try:
         columns = names.resolve(sheet, header, ())
@@ -283,15 +280,15 @@ def _read_table(path: Path, content: bytes, changed_at: int, names: ColumnNames,
         # once more with the other forms at hand, to say which of them it may be
         columns = names.resolve(sheet, header, _other_forms(names.form))
     moment = datetime.fromtimestamp(changed_at / 1e9, UTC)
-    return _table(path.name, sheet, columns, names.form, moment, zone)
+    return _table(entry.name, sheet, columns, names.form, moment, zone)
 
 
-def _read_sheet(path: Path, content: bytes, names: ColumnNames) -> Sheet:
+def _read_sheet(entry: Entry, content: bytes, names: ColumnNames) -> Sheet:
     if content.startswith(OLE):
         raise refuse_ole(content)
     if content.startswith(_ZIP):
         return read_xlsx(content, names.fits)
-    suffix = path.suffix.lower()
+    suffix = entry.suffix
     if suffix in (".xlsx", ".xlsm"):
         raise FileRefused(
             "the workbook is broken: it does not begin as .xlsx does. Copy it here again, or save it anew"

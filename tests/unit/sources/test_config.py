@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.sources.conftest import REPOSITORY
 from vmeste.forms import load_forms
-from vmeste.sources import SourceError, load_sources, open_source
+from vmeste.sources import FilesConfig, SourceError, load_sources, open_source
 
 GOOD = """\
 stages:
@@ -32,15 +32,24 @@ def write(folder: Path, text: str) -> Path:
 def test_locations_are_relative_to_the_file(tmp_path: Path) -> None:
     config = load_sources(write(tmp_path, GOOD))
     (source,) = config.sources
-    assert source.location == tmp_path / "exports"
+    assert isinstance(source, FilesConfig)
+    assert source.location == str(tmp_path / "exports")
     assert list(config.stages) == ["pairs", "surveys"]
     assert source.forms["f4_meeting"].columns == {"Номер пары": "pair_code"}
     assert open_source(source).name == "centre"
 
 
+def test_an_address_stays_and_holds_no_password(tmp_path: Path) -> None:
+    config = load_sources(write(tmp_path, GOOD.replace("location: exports", "location: s3://bucket/exports")))
+    assert config.sources[0].location == "s3://bucket/exports"
+    with pytest.raises(SourceError, match=r"centre\.location: an address with a password") as caught:
+        load_sources(write(tmp_path, GOOD.replace("location: exports", "location: ftp://me:secret@host/exports")))
+    assert "secret" not in str(caught.value)
+
+
 def test_an_absolute_location_stays(tmp_path: Path) -> None:
     config = load_sources(write(tmp_path, GOOD.replace("location: exports", "location: /srv/exports")))
-    assert config.sources[0].location == Path("/srv/exports")
+    assert config.sources[0].location == "/srv/exports"
 
 
 @pytest.mark.parametrize(
@@ -93,4 +102,4 @@ def test_the_committed_file_names_the_forms_that_there_are() -> None:
     config = load_sources(REPOSITORY / "forms" / "sources.yml")
     staged = [form_id for form_ids in config.stages.values() for form_id in form_ids]
     assert sorted(staged) == sorted(load_forms(REPOSITORY / "forms"))
-    assert all(source.location.is_dir() for source in config.sources)
+    assert all(Path(source.location).is_dir() for source in config.sources if isinstance(source, FilesConfig))

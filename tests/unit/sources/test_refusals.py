@@ -11,6 +11,7 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from tests.unit.sources.conftest import GOOD, VISIT, Folder
 from vmeste.forms import load_form
@@ -321,15 +322,16 @@ def test_an_arrival_that_is_no_moment(folder: Folder, column: str) -> None:
 
 def test_a_file_that_is_being_written(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     path = folder.write("a.csv", GOOD)
-    honest = os.fstat
-    seen: list[int] = []
+    honest = LocalFileSystem.info
+    asked: list[str] = []
 
-    def growing(descriptor: int) -> os.stat_result:
-        if os.path.samestat(honest(descriptor), path.stat()):
-            seen.append(descriptor)
-            if len(seen) == 2:
+    def growing(fs: LocalFileSystem, name: str, **named: object) -> dict[str, object]:
+        if str(name) == str(path):
+            asked.append(name)
+            if len(asked) == 2:
                 os.utime(path, ns=(5, 5))
-        return honest(descriptor)
+        found: dict[str, object] = honest(fs, name, **named)
+        return found
 
-    monkeypatch.setattr("vmeste.sources.files.os.fstat", growing)
+    monkeypatch.setattr(LocalFileSystem, "info", growing)
     assert "being written just now" in folder.refusal()

@@ -1,0 +1,1 @@
+"""How fast and how large: run by hand, timings are ratios within one run (docs/benchmarks.md)."""
