@@ -396,6 +396,19 @@ def quarantine_show(
             console.print(f"    {name}: {escape(str(answer))}", highlight=False, soft_wrap=True)
 
 
+@quarantine_app.command("lists")
+def quarantine_lists(
+    out: Annotated[Path | None, typer.Option(help="Where they go.", show_default="VMESTE_HOME/quarantine")] = None,
+) -> None:
+    """Write each curator's refused rows as a workbook; maintain_warehouse does so every night."""
+    from vmeste import quarantine_lists as lists
+
+    settings = get_settings()
+    _migrate(settings)
+    for curator, count in lists.write(settings, out).items():
+        console.print(f"{curator}: {count}", highlight=False)
+
+
 @quarantine_app.command("retry")
 def quarantine_retry() -> None:
     """Try all open rows again now, without asking their sources; a sync does the same by itself."""

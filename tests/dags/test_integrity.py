@@ -20,7 +20,12 @@ HEAVY = ("adbc_driver_postgresql", "dbt.cli", "great_expectations", "matplotlib"
 
 
 def test_there_are_dag_files() -> None:
-    assert {file.stem for file in FILES} == {"ingest_forms", "transform_warehouse", "refresh_quarterly_indicators"}
+    assert {file.stem for file in FILES} == {
+        "ingest_forms",
+        "transform_warehouse",
+        "refresh_quarterly_indicators",
+        "maintain_warehouse",
+    }
 
 
 def test_no_file_fails_to_import(bag: DagBag) -> None:
@@ -54,7 +59,7 @@ def test_one_run_at_a_time_and_no_catching_up(bag: DagBag, file: Path) -> None:
     assert dag.catchup is False
 
 
-@pytest.mark.parametrize("name", ["ingest_forms", "refresh_quarterly_indicators"])
+@pytest.mark.parametrize("name", ["ingest_forms", "refresh_quarterly_indicators", "maintain_warehouse"])
 def test_nothing_heavy_is_imported_at_parse_time(name: str, bag: DagBag) -> None:
     # Airflow itself loads some of these; the difference is ours
     code = f"""

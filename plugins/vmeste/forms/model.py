@@ -68,7 +68,7 @@ class Question:
     hint_ru: str | None
     hint_en: str | None
     privacy: str  # open | restricted | vault
-    key: str | None  # mentee | mentor | pair: the code is exchanged for that person's or pair's random key
+    key: str | None  # mentee | mentor | pair | curator: the code is exchanged for that person's or pair's random key
     is_required: bool
     choices: tuple[Choice, ...]
     list_name: str | None

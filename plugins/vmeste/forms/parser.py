@@ -14,7 +14,7 @@ from vmeste.forms.tables import Row, Sheet, Tables
 BEGIN_REPEAT, END_REPEAT = "begin_repeat", "end_repeat"
 KINDS = ("text", "integer", "decimal", "date", "time", "dateTime", "select_one", "select_multiple")
 PRIVACY_CLASSES = ("open", "restricted", "vault")
-KEYS = ("mentee", "mentor", "pair")
+KEYS = ("mentee", "mentor", "pair", "curator")
 NAMESPACE = 'vmeste="http://vmeste.example/xforms"'
 DEFAULT_LANGUAGE = "Русский (ru)"
 

@@ -53,8 +53,8 @@ def test_columns_hold_keys_instead_of_codes(instruments: Path) -> None:
     forms = load_forms(instruments)
 
     assert list(answer_columns(forms["r3_pair"])) == [
-        "pair_key", "mentee_key", "mentor_key", "organisation_code", "programme_code", "intake_code", "form",
-        "proposed_on", "start_on", "planned_end_on", "previous_pair_key",
+        "pair_key", "mentee_key", "mentor_key", "curator_key", "organisation_code", "programme_code", "intake_code",
+        "form", "proposed_on", "start_on", "planned_end_on", "previous_pair_key",
     ]  # fmt: skip
     assert not {"full_name", "birth_date", "contacts", "institution_group"} & answer_columns(forms["r1_mentee"]).keys()
 
