@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Any
@@ -191,7 +191,7 @@ def landed_chunks(
 ) -> Iterator[list[dict[str, str | None]]]:
     """Yield landed rows a chunk at a time; what identifies people is in the vault before a chunk leaves here."""
     remaining = iter(submissions)
-    while chunk := list(islice(remaining, ROWS_A_CHUNK)):
+    while chunk := [_storable(submission) for submission in islice(remaining, ROWS_A_CHUNK)]:
         with psycopg.connect(vault_url(settings)) as connection:
             opened = vault.split(connection, form, chunk)
         yield [_landed(submission) for submission in opened]
@@ -219,7 +219,7 @@ def describe(result: SyncResult) -> str:
 
 def _landed(submission: Submission) -> dict[str, str | None]:
     """Return a submission as a landed row: answers and system columns as text."""
-    answers = {name: _storable(answer) for name, answer in submission.answers.items()}
+    answers = submission.answers
     updated_at = submission.updated_at
     operation = "delete" if submission.is_deleted else "upsert" if submission.is_counted else "void"
     return {
@@ -231,10 +231,35 @@ def _landed(submission: Submission) -> dict[str, str | None]:
         "_review_state": submission.review_state,
         "_operation": operation,
         "_content_hash": landing.content_hash(answers),
-        "_extra": _storable(json.dumps(dict(submission.extra), ensure_ascii=False)) if submission.extra else None,
+        "_extra": json.dumps(dict(submission.extra), ensure_ascii=False) if submission.extra else None,
     }
 
 
-def _storable(text: str | None) -> str | None:
-    """PostgreSQL has no NUL character in text; a replacement character shows that there was one."""
-    return text.replace("\x00", "\ufffd").replace("\\u0000", "\\ufffd") if text else text
+def _storable(submission: Submission) -> Submission:
+    """Return a submission that a database can hold, nothing of it left out."""
+    return replace(
+        submission,
+        submission_id=_text(submission.submission_id),
+        form_version=_text(submission.form_version),
+        review_state=_text(submission.review_state) if submission.review_state is not None else None,
+        answers={name: None if answer is None else _text(answer) for name, answer in submission.answers.items()},
+        extra=_texts(submission.extra),
+    )
+
+
+def _text(text: str) -> str:
+    """PostgreSQL has no NUL, UTF-8 no half characters; a replacement character shows that there was one."""
+    if text.isprintable():  # neither can be in it, and most texts are
+        return text
+    return text.replace("\x00", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _texts(value: Any) -> Any:
+    match value:
+        case str():
+            return _text(value)
+        case Mapping():
+            return {_text(str(name)): _texts(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [_texts(inner) for inner in value]
+    return value

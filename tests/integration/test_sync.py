@@ -528,3 +528,18 @@ def test_chunks_make_no_difference(settings: Settings, source: MemorySource, mon
     assert tuple(found[count] for count in counts) == (3, 2, 1, 1)
     again = sync(settings, source, "f4_meeting")
     assert tuple(again[count] for count in counts) == (0, 2, 4, 0)
+
+
+def test_characters_that_no_database_holds_are_replaced_everywhere(settings: Settings, source: MemorySource) -> None:
+    broken = "a\x00b\ud800c"
+    answers = MEETING | {"held_on": "2021-03-01", "concern": "1", "concern_txt": broken}
+    source.add("f4_meeting", f"m{broken}", extra={broken: [broken, 1, {"x": broken}]}, **answers)
+    assert sync(settings, source, "f4_meeting")["accepted"] == 1
+    mended = "a\ufffdb\ufffdc"
+    kept = rows(
+        settings, f"select concern_txt, _submission_id, _extra from raw.f4_meeting where _source = '{source.name}'"
+    )
+    assert kept == [(mended, f"m{mended}", {mended: [mended, 1, {"x": mended}]})]
+    assert sync(settings, source, "f4_meeting")["unchanged"] == 1
+    source.add("r1_mentee", "named", **REGISTRY["r1_mentee"] | {"mentee_code": "В-nul", "full_name": broken})
+    assert sync(settings, source, "r1_mentee")["accepted"] == 1, "a vault answer too"

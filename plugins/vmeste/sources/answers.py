@@ -55,7 +55,8 @@ class AnswerReader:
         name = self._name_of(path)
         if name not in self._questions:
             return None
-        if self._fields.setdefault(name, path) != path:
+        # a question that moved to another group has two paths, each in records of its own: sources.yml may name both
+        if self._fields.setdefault(name, path) != path and path not in self.origin.columns:
             raise FormUnusable(
                 f"{self.place}: two fields answer {name}: {self._fields[name]} and {path}. Rename one on the server, "
                 "or translate one to another question in sources.yml (columns)"
@@ -77,6 +78,13 @@ class AnswerReader:
         extra: dict[str, Any] = {}
         for path, value in fields.items():
             question = self.question_of(path)
+            if question is not None and answers[question.name] is not None:
+                if value in (None, "", []):
+                    continue
+                raise FormUnusable(
+                    f"{self.place}: in one submission two fields answer {question.name}, {path} the second. Take one "
+                    "of them out of sources.yml (columns)"
+                )
             if question is not None and question.kind == REPEAT and isinstance(value, list):
                 answers[question.name] = self._members_of(path, value, question, extra)
             elif question is not None:

@@ -64,6 +64,14 @@ def test_two_fields_for_one_question_are_refused() -> None:
         reader().read({"a/mode": "phone", "b/mode": "video"})
 
 
+def test_a_question_that_moved_to_another_group_is_read_where_sources_yml_names_both_places() -> None:
+    moved = reader(columns={"a/mode": "mode", "b/mode": "mode"})
+    assert moved.read({"a/mode": "phone"})[0]["mode"] == "phone"
+    assert moved.read({"b/mode": "video", "a/mode": None})[0]["mode"] == "video"
+    with pytest.raises(FormUnusable, match="in one submission two fields answer mode"):
+        moved.read({"a/mode": "phone", "b/mode": "video"})
+
+
 @pytest.mark.parametrize("origin", [{"columns": {"x": "nobody"}}, {"choices": {"nobody": {"1": "a"}}}])
 def test_a_translation_into_nothing_is_refused(origin: dict[str, Any]) -> None:
     with pytest.raises(SourceError, match="no question 'nobody'"):
