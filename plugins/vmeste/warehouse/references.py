@@ -22,6 +22,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 REGISTRY = {
     "mentee": ("r1_mentee", "mentee_key"),
@@ -171,12 +172,12 @@ def is_first(
     What raw holds came first, then the rows in the order in which the server got them. Rows with a gap in the columns
     never repeat; of the frame's rows only ``sound`` ones, a mask of shape (rows,), can be repeated.
     """
-    listed = ", ".join(f"{column}::text as {column}" for column in columns)
-    existing = _query(cursor, current_versions(form_id, f"{listed}, _source, _submission_id"))
     rows = frame[[*columns, "_source", "_submission_id", "_submitted_at"]].copy()
     for column in columns:
         if str(rows[column].dtype).startswith("datetime64"):
             rows[column] = rows[column].dt.strftime("%Y-%m-%d")
+        rows[column] = rows[column].astype("string")
+    existing = _query(cursor, _alike(cursor, rows[columns].dropna().drop_duplicates(), form_id))
     ranks = rows["_submitted_at"].rank(method="first").where(sound)
     everything = pd.concat([existing.assign(_rank=-1.0), rows.assign(_rank=ranks)]).dropna(subset=[*columns, "_rank"])
     everything = everything.astype(dict.fromkeys(columns, "string")).sort_values("_rank", kind="stable")
@@ -184,6 +185,35 @@ def is_first(
     earliest = everything.groupby(columns)["_submission"].transform("first")
     repeats = everything.index[(everything["_submission"] != earliest) & (everything["_rank"] >= 0)]
     return ~pd.Series(range(len(frame)), index=frame.index).isin(set(repeats))
+
+
+def _alike(cursor: Any, values: pd.DataFrame, form_id: str) -> str:
+    """Return SQL for the current versions that have the same values: raw may hold millions, the frame a chunk."""
+    columns = list(values.columns)
+    cursor.adbc_ingest("incoming_values", pa.Table.from_pandas(values, preserve_index=False), "replace", temporary=True)
+    same = " and ".join(f"{{0}}.{column}::text = incoming.{column}" for column in columns)
+    listed = ", ".join(f"latest.{column}::text as {column}" for column in columns)
+    return f"""
+        with concerned as (
+            select distinct stored._source, stored._submission_id
+            from raw.{form_id} as stored
+            inner join incoming_values as incoming on {same.format("stored")}
+        ),
+
+        latest as (
+            select distinct on (stored._source, stored._submission_id) stored.*
+            from raw.{form_id} as stored
+            inner join concerned using (_source, _submission_id)
+            order by
+                stored._source, stored._submission_id,
+                coalesce(stored._updated_at, stored._submitted_at) desc, stored._ingested_at desc
+        )
+
+        select {listed}, latest._source, latest._submission_id
+        from latest
+        inner join incoming_values as incoming on {same.format("latest")}
+        where latest._operation = 'upsert'
+    """
 
 
 def _query(cursor: Any, statement: str) -> pd.DataFrame:
