@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -17,7 +18,7 @@ from vmeste.forms import Form, load_forms
 from vmeste.forms.columns import answer_columns
 from vmeste.privacy import vault
 from vmeste.settings import Settings
-from vmeste.sources import load_sources, open_source
+from vmeste.sources import ServerConfig, SourceConfig, load_sources, open_source
 from vmeste.sources.base import Extraction, Submission
 from vmeste.sources.errors import DeletionsDoubted, SourceError
 from vmeste.sources.files import FilesSource
@@ -25,6 +26,7 @@ from vmeste.warehouse.connect import connect, vault_url
 from vmeste.warehouse.known import KnownSubmissions
 from vmeste.warehouse.load import SyncResult
 from vmeste.warehouse.load import load as load_batch
+from vmeste.warehouse.turns import turn
 
 logger = logging.getLogger(__name__)
 
@@ -117,8 +119,8 @@ def extract(
     """
     started_at = datetime.now(UTC)
     form = form_of(settings, form_id)
-    config = load_sources(settings.sources)
-    origin = open_source(next(entry for entry in config.sources if entry.name == source))
+    config = next(entry for entry in load_sources(settings.sources).sources if entry.name == source)
+    origin = open_source(config)
     with connect(settings, "vmeste_loader") as warehouse:
         warehouse.autocommit = True  # a slow source must not hold a transaction open
         found = warehouse.execute(
@@ -133,11 +135,12 @@ def extract(
         if isinstance(origin, FilesSource):
             for name in origin.move_read(form, cursor):
                 logger.info("%s, %s: %s was read and is moved to %s", source, form_id, name, origin.move_read_to)
-        has_news = asks_source and (cursor is None or origin.has_news(form, cursor, known))
-        if not has_news and (waiting == (False,) or cursor is None):
-            logger.info("%s, %s: nothing new", source, form_id)
-            return None
-        extraction = origin.extract(form, cursor, known) if has_news else Extraction(0, (), cursor)
+        with _turn(warehouse, config) if asks_source else nullcontext():
+            has_news = asks_source and (cursor is None or origin.has_news(form, cursor, known))
+            if not has_news and (waiting == (False,) or cursor is None):
+                logger.info("%s, %s: nothing new", source, form_id)
+                return None
+            extraction = origin.extract(form, cursor, known) if has_news else Extraction(0, (), cursor)
         vanished = _vanished(known, extraction, f"{source}, {form_id}", accepts_deletions=accepts_deletions)
     gone = (
         Submission(source, form_id, key, form.version, started_at, {}, updated_at=started_at, is_deleted=True)
@@ -166,6 +169,10 @@ def extract(
     )
     rows = landed_chunks(settings, form, chain(extraction.submissions, gone))
     return landing.write(settings.landing_url, header, list(answer_columns(form)), rows)
+
+
+def _turn(warehouse: psycopg.Connection[Any], config: SourceConfig) -> AbstractContextManager[None]:
+    return turn(warehouse, config.name, config.connection) if isinstance(config, ServerConfig) else nullcontext()
 
 
 def _vanished(known: KnownSubmissions, extraction: Extraction, place: str, *, accepts_deletions: bool) -> list[str]:

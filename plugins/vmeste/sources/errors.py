@@ -31,6 +31,10 @@ class SourceDenied(SourceError):
     """Credentials are missing, wrong or not enough (401, 403). Trying again may lock the account."""
 
 
+class LoginRefused(SourceDenied):
+    """The server refuses login or password, and locks us out if it must do so too often."""
+
+
 class SourceNotFound(SourceError):
     """The server knows no such project, form or route (404): mend sources.yml, or the form was moved to the bin."""
 
