@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -135,7 +135,7 @@ def extract(
         if isinstance(origin, FilesSource):
             for name in origin.move_read(form, cursor):
                 logger.info("%s, %s: %s was read and is moved to %s", source, form_id, name, origin.move_read_to)
-        with _turn(warehouse, config) if asks_source else nullcontext():
+        with _named(f"{source}, {form_id}"), _turn(warehouse, config) if asks_source else nullcontext():
             has_news = asks_source and (cursor is None or origin.has_news(form, cursor, known))
             if not has_news and (waiting == (False,) or cursor is None):
                 logger.info("%s, %s: nothing new", source, form_id)
@@ -169,6 +169,17 @@ def extract(
     )
     rows = landed_chunks(settings, form, chain(extraction.submissions, gone))
     return landing.write(settings.landing_url, header, list(answer_columns(form)), rows)
+
+
+@contextmanager
+def _named(place: str) -> Iterator[None]:
+    """Name source and form in an error from below, where only the request was known."""
+    try:
+        yield
+    except SourceError as error:
+        if place.split(", ")[0] not in str(error):
+            error.args = (f"{place}: {error}",)
+        raise
 
 
 def _turn(warehouse: psycopg.Connection[Any], config: SourceConfig) -> AbstractContextManager[None]:

@@ -12,7 +12,7 @@ from tests.integration.memory_source import REGISTRY, MemorySource
 from vmeste import ingest, reconcile
 from vmeste.settings import Settings
 from vmeste.sources.base import CONTENT_ID_PREFIX, Refusal
-from vmeste.sources.errors import DeletionsDoubted
+from vmeste.sources.errors import DeletionsDoubted, SourceThrottled
 from vmeste.warehouse.connect import connect
 from vmeste.warehouse.load import BatchBlocked, SyncIncomplete
 from vmeste.warehouse.references import current_versions
@@ -543,3 +543,20 @@ def test_characters_that_no_database_holds_are_replaced_everywhere(settings: Set
     assert sync(settings, source, "f4_meeting")["unchanged"] == 1
     source.add("r1_mentee", "named", **REGISTRY["r1_mentee"] | {"mentee_code": "В-nul", "full_name": broken})
     assert sync(settings, source, "r1_mentee")["accepted"] == 1, "a vault answer too"
+
+
+def test_an_error_names_source_and_form(
+    settings: Settings, source: MemorySource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silent(*_: object) -> bool:
+        raise SourceThrottled("the server asks for patience", 5)
+
+    monkeypatch.setattr(source, "has_news", silent)
+    source.add("f4_meeting", "m", held_on="2021-03-01", **MEETING)
+    with connect(settings) as connection:
+        connection.execute(
+            "insert into ops.cursors values (%s, 'f4_meeting', '{}', 'b', now()) on conflict do nothing", (source.name,)
+        )
+    with pytest.raises(SourceThrottled, match=f"^{source.name}, f4_meeting: the server asks") as caught:
+        sync(settings, source, "f4_meeting")
+    assert caught.value.retry_after == 5
