@@ -322,11 +322,46 @@ def forms_check() -> None:
 
 @forms_app.command("build")
 def forms_build(out: Annotated[Path, typer.Option(help="Where the files go.")] = Path("build/forms")) -> None:
-    """Write the .xlsx and XForm XML that a form server takes."""
+    """Write the .xlsx and XForm XML that a form server takes, and LimeSurvey's .txt."""
     from vmeste.forms.build import build
 
     for path in build(get_settings().forms, out):
         console.print(str(path), highlight=False)
+
+
+@forms_app.command("diff")
+def forms_diff(
+    old: Annotated[str, typer.Argument(help="A form, a folder of forms, or either at a git revision: HEAD~1:forms.")],
+    new: Annotated[str, typer.Argument(help="The same of the new forms, e.g. forms.")],
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="A YAML file that says what became of renamed and removed questions and choices."),
+    ] = None,
+) -> None:
+    """Say which changes of the instruments are safe; refuse those that would break the history of answers."""
+    from vmeste.forms.diff import Verdict, compare_forms, forms_at
+    from vmeste.forms.mapping import read_mapping, sources_entry
+
+    mappings = read_mapping(mapping) if mapping else {}
+    with forms_at(old) as before, forms_at(new) as after:
+        changes = compare_forms(before, after, mappings)
+        entries = [sources_entry(form_id, said, before[form_id], after[form_id]) for form_id, said in mappings.items()]
+    if not changes:
+        console.print("[green]✓[/] nothing has changed")
+        return
+    _print_table(
+        ["", "form", "what", "change", "way out"],
+        [
+            (change.verdict.name.lower(), change.form_id, change.subject, change.message, change.way_out)
+            for change in changes
+        ],
+    )
+    if any(entries):
+        console.print("\nSo that old exports are still read, add to these forms in sources.yml:", highlight=False)
+        console.print(escape("".join(entries)), highlight=False, soft_wrap=True)
+    if any(change.verdict is Verdict.BREAKS for change in changes):
+        errors.print("[bold red]Some changes would break the history of answers.[/]")
+        raise typer.Exit(1)
 
 
 @sources_app.command("check")

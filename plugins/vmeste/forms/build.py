@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 from pathlib import Path
 
+from vmeste.forms.limesurvey import SUFFIX, can_be_survey, to_survey
 from vmeste.forms.reader import form_paths, load_form, read_form_tables
 from vmeste.forms.tables import SHEETS, Sheet, Tables
+from vmeste.forms.wordings import editions
 
 ROOT_NODE = "data"  # of every XForm's answers, as form servers name it
 
@@ -14,18 +16,25 @@ ROOT_NODE = "data"  # of every XForm's answers, as form servers name it
 def build(folder: Path, out: Path) -> list[Path]:
     """Write ``<form_id>.xlsx`` (XLSForm) and ``<form_id>.xml`` (XForm) of every form of ``folder`` into ``out``.
 
+    A form that LimeSurvey can hold is written as ``<form_id>.limesurvey.txt`` too. A form in several wordings gives
+    these files for each.
+
     Returns the files written. Raises ``FormError`` for a form that cannot be used; nothing of it is written then.
     """
     out.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for path in form_paths(folder):
         form = load_form(path)
-        tables = read_form_tables(path)
-        xform = to_xform(tables)
-        workbook, xml = out / f"{form.form_id}.xlsx", out / f"{form.form_id}.xml"
-        _write_workbook(tables, workbook)
-        xml.write_text(xform, encoding="utf-8")
-        written += [workbook, xml]
+        for edition in editions(form, read_form_tables(path)):
+            xform = to_xform(edition.tables)
+            workbook, xml = out / f"{edition.form_id}.xlsx", out / f"{edition.form_id}.xml"
+            _write_workbook(edition.tables, workbook)
+            xml.write_text(xform, encoding="utf-8")
+            written += [workbook, xml]
+            if can_be_survey(edition.form):
+                survey = out / f"{edition.form_id}{SUFFIX}"
+                survey.write_text(to_survey(edition.form, edition.tables), encoding="utf-8", newline="")
+                written.append(survey)
     return written
 
 

@@ -10,6 +10,7 @@ from vmeste.forms.build import to_xform
 from vmeste.forms.model import Choice, Form, Problem
 from vmeste.forms.reader import form_paths, read_form, read_form_tables
 from vmeste.forms.tables import Tables
+from vmeste.forms.wordings import editions
 
 SCALES_FILE = "scales.yml"
 
@@ -90,7 +91,8 @@ def _check_conversion(form: Form, tables: Tables) -> list[Problem]:
     from pyxform.errors import PyXFormError
 
     try:
-        to_xform(tables)
+        for edition in editions(form, tables):
+            to_xform(edition.tables)
     except PyXFormError as error:
         way_out = "mend what it names; https://xlsform.org explains each column"
         return [Problem(form.form_id, None, "conversion", f"pyxform refuses the form ({error})", way_out)]

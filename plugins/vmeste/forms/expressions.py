@@ -61,8 +61,9 @@ def parse_constraint(text: str, kind: str) -> Constraint:
             case [
                 ("SELF_REF", _), ("OPS_COMP", "<="), ("FUNC_CALL", "today("), ("CLOSE_PAREN", _)
             ]:  # fmt: skip
-                if kind not in ("date", "dateTime"):
-                    raise ExpressionError(f"today() on a {kind} question", "make the question date or dateTime")
+                if kind != "date":
+                    # a moment of today is later than today(), its midnight: Collect would refuse it
+                    raise ExpressionError(f"today() on a {kind} question", "make the question date")
                 constraint = replace(constraint, not_in_future=True)
             case [
                 ("FUNC_CALL", "regex("), ("SELF_REF", _), ("COMMA", _), ("SYSTEM_LITERAL", literal), ("CLOSE_PAREN", _)

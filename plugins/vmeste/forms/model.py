@@ -9,6 +9,12 @@ from pathlib import Path
 REPEAT = "repeat"
 """The kind of a question whose answer is a list."""
 
+WORDING = "wording"
+"""The question that says in which wording a submission was asked (``vmeste.forms.wordings``)."""
+
+FIRST_WORDING = "ward"
+"""The wording in which ``label_ru`` and ``label_en`` themselves are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:
@@ -38,6 +44,15 @@ class Choice:
     """One answer of a choice list: the stored code and its labels."""
 
     name: str
+    label_ru: str
+    label_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a question reads in another wording than the first; ``code`` is an answer to the question ``wording``."""
+
+    code: str
     label_ru: str
     label_en: str
 
@@ -80,11 +95,22 @@ class Question:
     relevant: str | None  # as written
     relevant_when: Condition | None  # the same, parsed
     members: tuple[Question, ...] = ()
+    wordings: tuple[Wording, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """All texts under which people read the question, in any language and wording: exports bear one of them."""
+        others = (text for wording in self.wordings for text in (wording.label_ru, wording.label_en))
+        return (self.label_ru, self.label_en, *others)
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """One instrument: its questions in the order in which they are asked, those of repeats inside of the repeat."""
+    """One instrument: its questions in the order in which they are asked, those of repeats inside of the repeat.
+
+    Answers can be compared from ``major_version`` on: the version in which the items last changed what they measure,
+    empty while they never have.
+    """
 
     form_id: str
     version: str  # YYYYMMDDNN
@@ -92,6 +118,7 @@ class Form:
     title_en: str
     questions: tuple[Question, ...]
     path: Path
+    major_version: str = ""
 
     def question(self, name: str) -> Question:
         """Return the question of that name; ``FormError`` if the form has none."""

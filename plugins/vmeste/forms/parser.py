@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vmeste.forms.expressions import Constraint, ExpressionError, parse_constraint, parse_relevant
-from vmeste.forms.model import REPEAT, Choice, Condition, Form, Problem, Question
+from vmeste.forms.model import FIRST_WORDING, REPEAT, WORDING, Choice, Condition, Form, Problem, Question, Wording
 from vmeste.forms.tables import Row, Sheet, Tables
 
 BEGIN_REPEAT, END_REPEAT = "begin_repeat", "end_repeat"
@@ -19,13 +19,15 @@ NAMESPACE = 'vmeste="http://vmeste.example/xforms"'
 DEFAULT_LANGUAGE = "Русский (ru)"
 
 RU, EN = "Русский (ru)", "English (en)"
+OTHER_WORDINGS = ("graduate",)
 PRIVACY_COLUMN, KEY_COLUMN = "bind::vmeste:privacy", "bind::vmeste:key"
 SURVEY_COLUMNS = (
     "type", "name", PRIVACY_COLUMN, KEY_COLUMN, "required", "relevant", "constraint", "appearance",
     *(f"{text}::{language}" for text in ("label", "hint", "constraint_message") for language in (RU, EN)),
+    *(f"label_{wording}::{language}" for wording in OTHER_WORDINGS for language in (RU, EN)),
 )  # fmt: skip
 CHOICES_COLUMNS = ("list_name", "name", f"label::{RU}", f"label::{EN}")
-SETTINGS_COLUMNS = ("form_title", "title_en", "form_id", "version", "default_language", "namespaces")
+SETTINGS_COLUMNS = ("form_title", "title_en", "form_id", "version", "major_version", "default_language", "namespaces")
 
 # System columns of the sources, parts of every XForm, PostgreSQL's own columns: a question of that name could not be
 # told from them.
@@ -72,6 +74,7 @@ class FormParser:
             title_en=settings.get("title_en", ""),
             questions=tuple(self._nested()),
             path=path,
+            major_version=settings.get("major_version", ""),
         )
 
     def _refuse(self, line: int | None, subject: str, message: str, way_out: str) -> None:
@@ -92,6 +95,10 @@ class FormParser:
             self._refuse(None, "form_id", "it must become the name of a table", _NAME_WAY_OUT)
         if not re.fullmatch(r"[0-9]{10}", first.get("version") or ""):
             self._refuse(first.line, "version", f"{first.get('version')!r} is no version", "write YYYYMMDDNN")
+        major, version = first.get("major_version"), first.get("version") or ""
+        if major is not None and not (re.fullmatch(r"[0-9]{10}", major) and major <= version):
+            way_out = "write the version (YYYYMMDDNN) since which answers can be compared, or leave it empty"
+            self._refuse(first.line, "major_version", f"{major!r} is no version up to {version}", way_out)
         for column in ("form_title", "title_en"):
             if not first.get(column):
                 self._refuse(first.line, column, "the title is missing", "give a Russian and an English title")
@@ -204,7 +211,22 @@ class FormParser:
             constraint_message_ru=message_ru,
             relevant=row.get("relevant"),
             relevant_when=condition,
+            wordings=self._read_wordings(row, name),
         )
+
+    def _read_wordings(self, row: Row, name: str) -> tuple[Wording, ...]:
+        wordings = []
+        for code in OTHER_WORDINGS:
+            label_ru, label_en = self._pair(row, f"label_{code}", name)
+            if not label_ru or not label_en:
+                continue
+            asked = self._questions.get(WORDING)
+            if asked is None or not {FIRST_WORDING, code} <= {choice.name for choice in asked.choices}:
+                way_out = f"ask above `select_one {WORDING}` with the choices {FIRST_WORDING} and {code}"
+                self._refuse(row.line, name, f"nothing says whether it was asked as label_{code}", way_out)
+            self._check_label(row, name, (label_ru, label_en), self._questions.values(), "question")
+            wordings.append(Wording(code, label_ru, label_en))
+        return tuple(wordings)
 
     def _check_name(self, row: Row, name: str) -> None:
         subject = name or "question"

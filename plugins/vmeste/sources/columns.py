@@ -215,7 +215,7 @@ def _targets(form: Form, translations: Mapping[str, str]) -> dict[str, str]:
     targets: dict[str, str] = {}
     doubtful: set[str] = set()
     for question in form.questions:
-        for label in {comparable(question.label_ru), comparable(question.label_en)} - {""}:
+        for label in {comparable(label) for label in question.labels} - {""}:
             if targets.setdefault(label, question.name) != question.name:
                 doubtful.add(label)  # two questions with one label: neither is meant for certain
     for label in doubtful:

@@ -193,8 +193,7 @@ class FilesSource:
             (
                 question.name,
                 question.kind,
-                question.label_ru,
-                question.label_en,
+                *question.labels,
                 question.is_required,
                 [(choice.name, choice.label_ru, choice.label_en) for choice in question.choices],
             )

@@ -4,13 +4,18 @@ A suite names what it needs in ``meta.references``; the rows are compared with w
 
 - ``pair``, ``mentee``, ``mentor`` (true) add ``_pair_is_known``, ``_mentee_is_known``, ``_mentor_is_known`` and, for a
   pair, ``_pair_start_on`` and ``_pair_ended_on``;
-- ``consent`` (``{"purpose": …, "on": …}``) adds ``_has_consent`` on the date in column ``on``;
+- ``consent`` (``{"purpose": …, "on": …}``) adds ``_has_consent`` of the pair's mentee, or of the row's own where it
+  names no pair, on the date in column ``on``;
 - ``state_reached`` adds ``_state_was_reached``: an event of the pair led to ``from_state`` on that day or before;
 - ``status_forward`` adds ``_status_goes_forward``, false where a ward was a graduate before;
 - ``unique`` (a list of columns) adds ``_is_first``, false on a row that repeats another submission; it is added last,
   by ``is_first``, since a row that is refused for another reason repeats nothing;
 - ``varied`` (a list of questions) adds ``_is_varied``, false where all of them (at least ten) have the same answer;
-- ``logged_after`` (a date column) adds ``_hours_to_log`` from the end of that day to the submission.
+- ``logged_after`` (a date column) adds ``_hours_to_log`` from the end of that day to the submission;
+- ``elapsed`` (``{name: [from, to]}``, two columns of dates or moments) adds ``_hours_<name>`` between them;
+- ``members`` (``{repeat: {"distinct": question, "apart_from": column}}``) adds ``_<repeat>_count`` and, where asked,
+  ``_<repeat>_are_distinct``, false where two members have the same answer, and ``_<repeat>_are_apart``, false where a
+  member's answer to ``distinct`` stands in that column of the submission too.
 """
 
 from __future__ import annotations
@@ -23,6 +28,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+
+from vmeste.forms.repeats import members_of
 
 REGISTRY = {
     "mentee": ("r1_mentee", "mentee_key"),
@@ -74,6 +81,8 @@ def enrich(
         "logged_after",
         "state_reached",
         "status_forward",
+        "elapsed",
+        "members",
     }
     if unknown:
         raise UnknownReference(
@@ -98,7 +107,45 @@ def enrich(
     if "logged_after" in references:
         day_ends = (frame[references["logged_after"]] + pd.Timedelta(days=1)).dt.tz_localize(zone, ambiguous=True)
         frame["_hours_to_log"] = (frame["_submitted_at"] - day_ends).dt.total_seconds() / 3600
+    for name, (begun, ended) in references.get("elapsed", {}).items():
+        frame[f"_hours_{name}"] = _hours_between(frame[begun], frame[ended], zone)
+    for repeat, asked in references.get("members", {}).items():
+        frame = frame.assign(**_member_columns(frame, repeat, **asked))
     return frame
+
+
+def _hours_between(begun: pd.Series, ended: pd.Series, zone: ZoneInfo) -> pd.Series:
+    """Return the hours from one column to the other; a date is the beginning of its day, in ``zone`` if it must be."""
+    if (begun.dt.tz is None) != (ended.dt.tz is None):
+        begun, ended = _in_zone(begun, zone), _in_zone(ended, zone)
+    hours: pd.Series = (ended - begun).dt.total_seconds() / 3600
+    return hours
+
+
+def _in_zone(column: pd.Series, zone: ZoneInfo) -> pd.Series:
+    if column.dt.tz is not None:
+        return column
+    moments: pd.Series = column.dt.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")
+    return moments
+
+
+def _member_columns(
+    frame: pd.DataFrame, repeat: str, distinct: str, apart_from: str | None = None
+) -> dict[str, pd.Series]:
+    """Return how many members each submission's repeat has, and whether they differ from one another and from it."""
+    texts = frame[repeat].astype(object).where(frame[repeat].notna(), None)
+    answers = [[member.get(distinct) for member in members_of(text) or ()] for text in texts]
+    given = [[answer for answer in of_one if answer is not None] for of_one in answers]
+    columns: dict[str, pd.Series] = {
+        f"_{repeat}_count": pd.Series([len(of_one) for of_one in answers], index=frame.index),
+        f"_{repeat}_are_distinct": pd.Series([len(set(one)) == len(one) for one in given], index=frame.index),
+    }
+    if apart_from is not None:
+        own = frame[apart_from].astype(object).where(frame[apart_from].notna(), None)
+        columns[f"_{repeat}_are_apart"] = pd.Series(
+            [value not in of_one for value, of_one in zip(own, given, strict=True)], index=frame.index
+        )
+    return columns
 
 
 def _pair_periods(cursor: Any) -> pd.DataFrame:
@@ -123,9 +170,13 @@ def _has_consent(cursor: Any, frame: pd.DataFrame, purpose: str, on: str) -> pd.
     )
     consents = consents[consents["purposes"].fillna("").str.split().map(lambda given: purpose in given)]
     positions = pd.Series(range(len(frame)), index=frame.index)
-    rows = frame[["pair_key", on]].assign(_row=positions).merge(pairs, on="pair_key")
-    # of an unknown pair nothing can be said: that it is unknown is said by another rule
-    unknown = ~frame["pair_key"].isin(pairs["pair_key"])
+    # of an unknown pair or mentee nothing can be said: that it is unknown is said by another rule
+    if "pair_key" in frame:
+        unknown = ~frame["pair_key"].isin(pairs["pair_key"])
+        rows = frame[["pair_key", on]].assign(_row=positions).merge(pairs, on="pair_key")
+    else:
+        unknown = ~frame["mentee_key"].isin(mentees["mentee_key"])
+        rows = frame[["mentee_key", on]].assign(_row=positions)
     rows = rows.merge(mentees, on="mentee_key").merge(consents, on="mentee_key")
     day = rows[on]
     age = day.dt.year - rows["birth_year"]

@@ -68,6 +68,7 @@ def test_exclusive_bound_of_decimals_excludes_the_bound_alone(operator: str) -> 
         (". >= 1 and", "integer"),
         (". >= 1", "text"),
         (". <= today()", "text"),
+        (". <= today()", "dateTime"),
         ("regex(., '^1$')", "integer"),
         ("regex(., '^a$') and regex(., '^b$')", "text"),
         ("regex(., '[0-9]+')", "text"),
