@@ -74,6 +74,8 @@ def environment(settings: Settings, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(home / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # who may see connections may try them: the button beside a form server's connection
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
         # four for the transformation (see its max_active_tasks), two for whatever else is due
         "AIRFLOW__CORE__PARALLELISM": "6",
         "AIRFLOW__CORE__FERNET_KEY": own["fernet_key"],

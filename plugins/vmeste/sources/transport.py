@@ -189,7 +189,10 @@ def json_of(body: bytes | str) -> Any:
     """
     import json
 
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")  # Python's parser alone takes NaN for a number
+
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=refuse)
     except ValueError:
         raise SourceUnreachable("the server's answer is cut or not JSON") from None

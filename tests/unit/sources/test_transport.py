@@ -138,7 +138,7 @@ def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) ->
     assert raised.retry_after == seconds
 
 
-@pytest.mark.parametrize("body", [b"", b'{"value": [1, 2', "<html>"])
+@pytest.mark.parametrize("body", [b"", b'{"value": [1, 2', "<html>", b'{"value": NaN}', b"[-Infinity]"])
 def test_a_cut_body_is_never_an_empty_answer(body: bytes | str) -> None:
     with pytest.raises(SourceUnreachable, match="cut or not JSON"):
         json_of(body)
