@@ -39,7 +39,9 @@ TYPES = {
     "select_multiple": "M",
 }
 LONG_TEXT = "T"
-DATE_FORMATS = {"date": "dd.mm.yyyy", "time": "HH:MM", "dateTime": "dd.mm.yyyy HH:MM"}
+DATE_FORMATS = {"time": "HH:MM", "dateTime": "dd.mm.yyyy HH:MM"}
+"""A date alone is left to the language: each has its own way to write and to explain it (surveyls_dateformat)."""
+
 TODAY = 'date("Y-m-d")'  # `today` imports without a word and makes every date invalid
 
 SURVEY_SETTINGS = {

@@ -93,7 +93,7 @@ class TimedSession(requests.Session):
 
 def endpoint(server: str) -> str:
     """Return the address of the RemoteControl of a server; one that names it already stays as it is."""
-    return server if server.endswith(_PATH) else f"{server}/index.php{_PATH}"
+    return server if server.endswith(_PATH) else f"{server.removesuffix('/index.php')}/index.php{_PATH}"
 
 
 class RemoteControl:
@@ -267,6 +267,11 @@ class RemoteControl:
             seconds = 60.0 * int(minutes[0]) if minutes and len(minutes[0]) < 4 else LOCK
             _locked[self._url] = time.monotonic() + seconds
             return self._lock(seconds)
+        if "not allowed" in status:
+            return SourceDenied(
+                f"{self._place}: the server does not let our user log in this way. Give the user the global right "
+                "'Use internal database authentication', or name another plugin in the connection's extra (auth_plugin)"
+            )
         _refused[login] = time.monotonic() + LOCK
         return self._wrong_login("They are not tried again for ten minutes, because the third refusal locks us out")
 

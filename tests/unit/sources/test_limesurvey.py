@@ -35,6 +35,7 @@ from vmeste.sources.config import LimeSurveyConfig, LimeSurveyForm
 from vmeste.sources.errors import (
     AnswerNotUnderstood,
     FormUnusable,
+    LoginRefused,
     ReadIncomplete,
     SourceDenied,
     SourceError,
@@ -449,6 +450,14 @@ def test_who_answers_while_we_read_is_in_the_next_try(lime: LimeSurvey) -> None:
     assert lime.calls.count("export_responses") == 2
 
 
+def test_a_link_that_is_opened_while_we_read_disturbs_nothing(lime: LimeSurvey) -> None:
+    counted = iter((8, 10))
+    lime.counts = lambda: {"completed_responses": 6, "full_responses": next(counted)}
+    lime.rows.append(lime.rows[1] | {"id": 41, "submitdate": None})
+    assert read(lime)[0].server_total == 6
+    assert lime.calls.count("export_responses") == 1
+
+
 def test_a_response_that_stands_twice_is_not_loaded(lime: LimeSurvey) -> None:
     """A token twice in the participant list doubles rows of the server's own join."""
     lime.answers["export_responses"] = [exported([*lime.rows, lime.rows[2]]) for _ in range(4)]
@@ -650,6 +659,14 @@ def test_an_unreadable_answer_to_a_login_is_not_asked_for_until_we_are_locked_ou
     assert lime.calls == ["get_session_key"] * 2
 
 
+def test_a_user_without_the_right_to_log_in_is_told_which(lime: LimeSurvey) -> None:
+    said = {"status": "Internal database authentication method is not allowed for this user"}
+    lime.answers["get_session_key"] = [said]
+    with pytest.raises(SourceDenied, match="global right 'Use internal database") as caught:
+        read(lime)
+    assert not isinstance(caught.value, LoginRefused), "mended at the server, it is tried at once"
+
+
 def test_a_user_who_was_switched_off_is_denied(lime: LimeSurvey) -> None:
     said = b'{"id":1,"result":null,"error":"You do not have permission to access this page."}'
     lime.bodies["get_session_key"] = [said] * 3
@@ -766,6 +783,7 @@ def test_a_wrong_address_is_told(lime: LimeSurvey) -> None:
     [
         ("https://s.example.org", "https://s.example.org/index.php/admin/remotecontrol"),
         ("https://s.example.org/lime", "https://s.example.org/lime/index.php/admin/remotecontrol"),
+        ("https://s.example.org/lime/index.php", "https://s.example.org/lime/index.php/admin/remotecontrol"),
         ("https://s.example.org/lime/admin/remotecontrol", "https://s.example.org/lime/admin/remotecontrol"),
     ],
 )
