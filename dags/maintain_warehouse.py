@@ -1,7 +1,7 @@
 """# maintain_warehouse: what has to be done every night
 
 **Every night at 03:30.** Writes each curator's refused rows as a workbook, `<curator code>.xlsx`, into
-`VMESTE_HOME/quarantine`; rows that lead to no curator are in `no_curator.xlsx`. A list is whole or not there, and one
+`VMESTE_HOME/quarantine`; rows that lead to no curator are in `без куратора.xlsx`. A list is whole or not there, and one
 without rows disappears. The folder is for the pipeline's user alone: the lists name pairs by code.
 
 **What to do when it fails.** The log names the step. A database that does not answer is tried again by itself.

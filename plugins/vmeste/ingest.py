@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, replace
@@ -16,6 +17,7 @@ import psycopg
 from vmeste import landing
 from vmeste.forms import Form, load_forms
 from vmeste.forms.columns import answer_columns
+from vmeste.forms.repeats import members_of, members_text
 from vmeste.privacy import vault
 from vmeste.settings import Settings
 from vmeste.sources import ServerConfig, SourceConfig, load_sources, open_source
@@ -31,11 +33,15 @@ from vmeste.warehouse.turns import turn
 logger = logging.getLogger(__name__)
 
 ROWS_A_CHUNK = 100_000
-"""So many rows are split, landed, validated and loaded at a time: memory holds one chunk, whatever a source has."""
+"""So many rows are split, landed, validated and loaded at a time: memory holds the answers of one chunk, whatever a
+source has. Of two submissions that repeat one another in different chunks the first that the source gave counts."""
 
 DELETIONS_BELIEVED = 20
 DELETED_SHARE_BELIEVED = 0.2
 """What a read no longer finds counts as deleted up to so many submissions, or up to this share of what we hold."""
+
+EMPTIED_BELIEVED = 5
+"""A form that is empty all of a sudden is believed to have been emptied up to so many submissions."""
 
 
 def forms(settings: Settings) -> dict[str, Form]:
@@ -132,7 +138,7 @@ def extract(
             (source, form_id),
         ).fetchone()
         known = KnownSubmissions(warehouse, source, form_id)
-        if isinstance(origin, FilesSource):
+        if isinstance(origin, FilesSource) and asks_source:
             for name in origin.move_read(form, cursor):
                 logger.info("%s, %s: %s was read and is moved to %s", source, form_id, name, origin.move_read_to)
         with _named(f"{source}, {form_id}"), _turn(warehouse, config) if asks_source else nullcontext():
@@ -141,7 +147,10 @@ def extract(
                 logger.info("%s, %s: nothing new", source, form_id)
                 return None
             extraction = origin.extract(form, cursor, known) if has_news else Extraction(0, (), cursor)
-        vanished = _vanished(known, extraction, f"{source}, {form_id}", accepts_deletions=accepts_deletions)
+        present = None if extraction.present_ids is None else frozenset(map(_text, extraction.present_ids))
+        vanished = _vanished(known, present, f"{source}, {form_id}", accepts_deletions=accepts_deletions)
+        deleted_at = known.deleted_at() if present is not None else {}
+    given = (_returned(submission, deleted_at, started_at) for submission in extraction.submissions)
     gone = (
         Submission(source, form_id, key, form.version, started_at, {}, updated_at=started_at, is_deleted=True)
         for key in vanished
@@ -167,7 +176,7 @@ def extract(
         len(vanished),
         extraction.server_total,
     )
-    rows = landed_chunks(settings, form, chain(extraction.submissions, gone))
+    rows = landed_chunks(settings, form, chain(given, gone))
     return landing.write(settings.landing_url, header, list(answer_columns(form)), rows)
 
 
@@ -186,22 +195,39 @@ def _turn(warehouse: psycopg.Connection[Any], config: SourceConfig) -> AbstractC
     return turn(warehouse, config.name, config.connection) if isinstance(config, ServerConfig) else nullcontext()
 
 
-def _vanished(known: KnownSubmissions, extraction: Extraction, place: str, *, accepts_deletions: bool) -> list[str]:
+def _vanished(
+    known: KnownSubmissions, present: frozenset[str] | None, place: str, *, accepts_deletions: bool
+) -> list[str]:
     """Return what a read that was proven whole no longer has.
 
     Raises:
         DeletionsDoubted: so much that narrowed rights or an emptied server are likelier than people who delete.
     """
-    if extraction.present_ids is None:
+    if present is None:
         return []
-    vanished = sorted(known.live() - extraction.present_ids)
-    if len(vanished) > max(DELETIONS_BELIEVED, DELETED_SHARE_BELIEVED * len(known.live())) and not accepts_deletions:
+    live = known.live()
+    vanished = sorted(live - present)
+    is_much = len(vanished) > max(DELETIONS_BELIEVED, DELETED_SHARE_BELIEVED * len(live))
+    is_all = not live & present and len(vanished) > EMPTIED_BELIEVED
+    if (is_much or is_all) and not accepts_deletions:
         raise DeletionsDoubted(
-            f"{place}: {len(vanished)} of {len(known.live())} submissions are no longer there. Nothing was loaded. "
-            "Look whether the source's user still sees all of them, and whether the form was replaced. If they were "
+            f"{place}: {len(vanished)} of {len(live)} submissions are no longer there. Nothing was loaded. Look "
+            "whether the source's user still sees all of them, and whether the form was replaced. If they were "
             f"deleted on purpose: vmeste ingest --accept-deletions {place.replace(', ', ':')}"
         )
     return vanished
+
+
+def _returned(submission: Submission, deleted_at: Mapping[str, datetime], started_at: datetime) -> Submission:
+    """Return a submission that is there again with a moment after the deletion that we had concluded.
+
+    What it says itself is when it was sent in or edited, which lies before: it would count as deleted for good.
+    """
+    deletion = deleted_at.get(_text(submission.submission_id))
+    arrived_at = submission.updated_at or submission.submitted_at
+    if deletion is None or submission.is_deleted or arrived_at > deletion:
+        return submission
+    return replace(submission, updated_at=started_at)
 
 
 def landed_chunks(
@@ -209,7 +235,7 @@ def landed_chunks(
 ) -> Iterator[list[dict[str, str | None]]]:
     """Yield landed rows a chunk at a time; what identifies people is in the vault before a chunk leaves here."""
     remaining = iter(submissions)
-    while chunk := [_storable(submission) for submission in islice(remaining, ROWS_A_CHUNK)]:
+    while chunk := [_storable(form, submission) for submission in islice(remaining, ROWS_A_CHUNK)]:
         with psycopg.connect(vault_url(settings)) as connection:
             opened = vault.split(connection, form, chunk)
         yield [_landed(submission) for submission in opened]
@@ -253,14 +279,23 @@ def _landed(submission: Submission) -> dict[str, str | None]:
     }
 
 
-def _storable(submission: Submission) -> Submission:
+def _storable(form: Form, submission: Submission) -> Submission:
     """Return a submission that a database can hold, nothing of it left out."""
+    repeats = {repeat.name for repeat in form.repeats}
+
+    def storable(name: str, answer: str) -> str | None:
+        members = members_of(answer) if name in repeats else None
+        # JSON hides such characters behind a backslash
+        return _text(answer) if members is None else members_text(_texts(members))
+
     return replace(
         submission,
         submission_id=_text(submission.submission_id),
         form_version=_text(submission.form_version),
         review_state=_text(submission.review_state) if submission.review_state is not None else None,
-        answers={name: None if answer is None else _text(answer) for name, answer in submission.answers.items()},
+        answers={
+            name: None if answer is None else storable(name, answer) for name, answer in submission.answers.items()
+        },
         extra=_texts(submission.extra),
     )
 
@@ -280,4 +315,6 @@ def _texts(value: Any) -> Any:
             return {_text(str(name)): _texts(inner) for name, inner in value.items()}
         case list() | tuple():
             return [_texts(inner) for inner in value]
+        case float() if not math.isfinite(value):
+            return repr(value)
     return value

@@ -29,6 +29,9 @@ SYSTEM_COLUMNS = (
 )
 """Beside the answers, each landed row has these; all text, times in ISO 8601 UTC."""
 
+_VERSION = ("_submission_id", "_content_hash", "_updated_at", "_operation", "_review_state")
+"""What tells a version from another: a batch with another of them is another batch."""
+
 
 class LandingError(Exception):
     """A landed batch is missing, cut short or altered."""
@@ -85,19 +88,23 @@ def write(
     digest = hashlib.sha256(f"{header.source}\0{header.form_id}\0{header.run_id}\0".encode())
     # a file that was cut short never has the final name
     part = folder / f"{digest.hexdigest()[:24]}.part"
-    with (
-        part.open("wb") as file,
-        pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
-    ):
-        for rows in chunks:
-            for row in rows:
-                digest.update(f"{row['_submission_id']}\0{row['_content_hash']}\0{row['_updated_at']}\n".encode())
-            writer.write_table(
-                pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}, schema),
-                row_group_size=max(len(rows), 1),
-            )
-        header = replace(header, batch_id=digest.hexdigest()[:24])
-        writer.add_key_value_metadata({"vmeste": json.dumps(asdict(header), ensure_ascii=False)})
+    try:
+        with (
+            part.open("wb") as file,
+            pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
+        ):
+            for rows in chunks:
+                for row in rows:
+                    digest.update("\0".join(str(row.get(name)) for name in _VERSION).encode() + b"\n")
+                writer.write_table(
+                    pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names}, schema),
+                    row_group_size=max(len(rows), 1),
+                )
+            header = replace(header, batch_id=digest.hexdigest()[:24])
+            writer.add_key_value_metadata({"vmeste": json.dumps(asdict(header), ensure_ascii=False)})
+    except BaseException:
+        part.unlink(missing_ok=True)  # a source that breaks off while it is read
+        raise
     target = folder / f"{header.batch_id}.parquet"
     part.replace(target)
     return str(target)
@@ -147,9 +154,9 @@ def opened(address: str) -> Iterator[Batch]:
             file = stack.enter_context(ObjectStoragePath(address).open("rb"))
             parquet = stack.enter_context(pq.ParquetFile(file, page_checksum_verification=True))
             described = json.loads(parquet.metadata.metadata[b"vmeste"])
-        described["notes"] = tuple(described["notes"])
-        described["refusals"] = tuple(described["refusals"])
-        yield Batch(BatchHeader(**described), parquet.metadata.num_rows, parquet, address)
+            lists = {name: tuple(described[name]) for name in ("notes", "refusals")}
+            header = BatchHeader(**described | lists)
+        yield Batch(header, parquet.metadata.num_rows, parquet, address)
 
 
 @contextmanager
@@ -158,5 +165,5 @@ def _damage(address: str) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise LandingError(f"no landed batch at {address}: run the extract of this form again") from None
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError) as error:
         raise LandingError(f"the landed batch {address} cannot be read ({error}): run its extract again") from error

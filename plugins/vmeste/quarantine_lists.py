@@ -19,11 +19,14 @@ from vmeste.settings import Settings
 from vmeste.warehouse.connect import connect, vault_url
 from vmeste.warehouse.references import current_versions
 
-NOBODY = "no_curator"
-"""The list of rows that lead to no curator."""
+NOBODY = "без куратора"
+"""The list of rows that lead to no curator; no code is written so."""
 
 HEADER = ("Форма", "Код пары", "Где", "Запись", "Что сделать", "Правила", "Впервые", "Последняя проверка")
 _WIDTHS = (32, 14, 34, 38, 80, 30, 12, 18)
+
+_WRITTEN = ".lists"
+"""Names of the lists of the last time: of other files in the folder we know nothing."""
 
 _CODE = re.compile(r"[\w-]{1,40}")
 
@@ -38,14 +41,20 @@ def write(settings: Settings, folder: Path | None = None) -> dict[str, int]:
     Returns:
         curator's code → number of rows.
     """
-    folder = folder or settings.home / "quarantine"
+    if folder is None:
+        folder = settings.home / "quarantine"
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o700)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     lists = _by_curator(settings)
-    for former in folder.glob("*.xlsx"):
-        if former.stem not in lists:
-            former.unlink()
     for curator, rows in lists.items():
         _write_workbook(folder / f"{curator}.xlsx", rows)
+    written = folder / _WRITTEN
+    former = written.read_text(encoding="utf-8").splitlines() if written.exists() else []
+    for name in former:
+        if name not in lists:
+            (folder / f"{name}.xlsx").unlink(missing_ok=True)
+    written.write_text("".join(f"{name}\n" for name in lists), encoding="utf-8")
     return {curator: len(rows) for curator, rows in sorted(lists.items())}
 
 
@@ -113,6 +122,7 @@ def _codes(settings: Settings, keys: set[str]) -> dict[str, str]:
 
 def _write_workbook(path: Path, rows: list[tuple[str, ...]]) -> None:
     from openpyxl import Workbook
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
     from openpyxl.styles import Alignment, Font
     from openpyxl.utils import get_column_letter
 
@@ -121,7 +131,7 @@ def _write_workbook(path: Path, rows: list[tuple[str, ...]]) -> None:
     sheet.title = "Карантин"
     for number, row in enumerate((HEADER, *rows), start=1):
         for column, text in enumerate(row, start=1):
-            cell = sheet.cell(number, column, text)
+            cell = sheet.cell(number, column, ILLEGAL_CHARACTERS_RE.sub("\ufffd", text or ""))
             cell.data_type = "s"  # text, also when it begins with =
             cell.alignment = Alignment(wrap_text=True, vertical="top")
             if number == 1:

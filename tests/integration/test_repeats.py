@@ -16,6 +16,7 @@ from vmeste.settings import Settings
 from vmeste.warehouse import embedded
 from vmeste.warehouse.connect import vault_url
 from vmeste.warehouse.migrate import migrate
+from vmeste.warehouse.raw_tables import RawTableError
 
 FORM = """\
 | survey | type | name | bind::vmeste:privacy | bind::vmeste:key | label::Русский (ru) | label::English (en) | required | constraint | constraint_message::Русский (ru) | constraint_message::English (en) |
@@ -82,6 +83,28 @@ def test_an_edit_replaces_the_members_as_a_set(settings: Settings, monkeypatch: 
     assert sync(settings, source, "x_talks")["unchanged"] == 1
 
 
+def test_a_renamed_vault_question_of_a_member_does_not_leave_the_vault(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = connected(MemorySource("renamed"), monkeypatch)
+    source.add(
+        "x_talks", "r", held_on="2021-03-01", talks='[{"mentor_code": "Н-1", "minutes": "5", "said_": "секрет"}]'
+    )
+    assert sync(settings, source, "x_talks")["accepted"] == 1
+    assert rows(settings, "select _extra from raw.x_talks where _source = 'renamed'") == [(None,)]
+
+
+def test_characters_that_no_database_holds_are_replaced_in_members_too(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = connected(MemorySource("characters"), monkeypatch)
+    members = (
+        r'[{"mentor_code": "Н-1", "minutes": "5", "said": "a\u0000\ud800"}, {"mentor_code": "", "minutes": "1\u0000"}]'
+    )
+    source.add("x_talks", "c", held_on="2021-03-01", talks=members)
+    assert sync(settings, source, "x_talks")["quarantined"] == 1
+
+
 @pytest.mark.parametrize(
     ("talks", "rule"),
     [
@@ -119,3 +142,18 @@ def test_a_new_member_question_becomes_a_column_of_the_view(settings: Settings) 
         "order by ordinal_position desc limit 2",
     )
     assert columns == [("place",), ("minutes",)]
+
+
+def test_a_removed_member_question_stays_a_column_and_a_retyped_one_is_refused(settings: Settings) -> None:
+    path = settings.forms / "x_talks.md"
+    text = path.read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines(keepends=True) if "| minutes |" not in line]
+    path.write_text("".join(lines), encoding="utf-8")
+    migrate(settings)
+    rows(settings, "select minutes + 1 from raw.x_talks__talks")
+    path.write_text(text.replace("| | integer | minutes", "| | decimal | minutes"), encoding="utf-8")
+    with pytest.raises(
+        RawTableError, match=r"x_talks\.talks\.minutes: the form asks double precision, raw holds bigint"
+    ):
+        migrate(settings)
+    path.write_text(text, encoding="utf-8")

@@ -243,6 +243,9 @@ class FormParser:
             self._refuse(row.line, subject, f"the name is longer than {_MAX_NAME_BYTES} bytes", "shorten it")
         elif not _is_name(name):
             self._refuse(row.line, subject, f"{name!r} is no column name", _NAME_WAY_OUT)
+        elif row.get("type") == BEGIN_REPEAT and len(f"{self.path.stem}__{name}") > _MAX_NAME_BYTES:
+            message = f"with the form's id before it the name is longer than {_MAX_NAME_BYTES} bytes"
+            self._refuse(row.line, subject, message, "shorten it")
 
     def _read_type(self, row: Row, name: str) -> tuple[str, str | None]:
         kind, _, list_name = (row.get("type") or "").partition(" ")

@@ -27,7 +27,7 @@ def members_of(text: str | None) -> list[Member] | None:
     for member in found:
         if not isinstance(member, dict):
             return None
-        answered = {name: answer for name, answer in member.items() if answer is not None}
+        answered = {name: answer for name, answer in member.items() if answer not in (None, "")}
         if not all(isinstance(answer, str) for answer in answered.values()):
             return None
         members.append(answered)

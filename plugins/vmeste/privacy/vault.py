@@ -101,7 +101,7 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
                     secret[name] = answer
             else:
                 answers[name] = answer
-        if may_hide_secrets:
+        if may_hide_secrets or _lacks_secrets(form, submission):
             # nobody has classified an unknown column: it may be a vault question whose column was renamed
             for name in [name for name in extra if name != ORIGIN]:
                 secret[f"_extra.{name}"] = json.dumps(extra.pop(name), ensure_ascii=False)
@@ -134,6 +134,18 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
                 vaulted,
             )
     return opened
+
+
+def _lacks_secrets(form: Form, submission: Submission) -> bool:
+    """Say whether a vault question that must be answered is not: its field may have been renamed on the server."""
+    asked = [(form.questions, submission.answers)]
+    for repeat in form.repeats:
+        asked += [(repeat.members, member) for member in members_of(submission.answers.get(repeat.name)) or ()]
+    return any(
+        question.privacy == "vault" and not answers.get(question.name)
+        for questions, answers in asked
+        for question in questions
+    )
 
 
 def _split_members(

@@ -66,7 +66,11 @@ def suite_for_members(form: Form, repeat: Question, folder: Path) -> Suite:
         {**entry, "meta": {**entry["meta"], "rule": f"{repeat.name}.{entry['meta']['rule']}"}}
         for entry in (*_of_questions(repeat.members), *written["expectations"])
     ]
-    _refuse_equal_names(name, expectations)
+    if "unique" in written.get("meta", {}).get("references", {}):
+        raise SuiteError(
+            f"{name}.json: members are not compared with those of other submissions: `unique` cannot be used"
+        )
+    _refuse_equal_names(name, [*_question_expectations(repeat), *expectations])
     return Suite(name, tuple(expectations), written.get("meta", {}))
 
 

@@ -112,8 +112,10 @@ def canonical(texts: Sequence[str | None], question: Question, zone: ZoneInfo) -
     Raises:
         FileRefused: day and month cannot be told apart, or are not in one order.
     """
-    if question.kind in ("text", REPEAT):  # a repeat is JSON already, where a file can hold one
+    if question.kind == "text":
         return list(texts), None
+    if question.kind == REPEAT:
+        return [None if text is None else _members(text) for text in texts], None
     distinct = {text for text in texts if text is not None}
     convert: Convert
     written: str | None = None
@@ -134,6 +136,25 @@ def canonical(texts: Sequence[str | None], question: Question, zone: ZoneInfo) -
         convert = _time_of_day
     known: dict[str | None, str | None] = {text: convert(text) or text for text in distinct}
     return [known.get(text) for text in texts], written
+
+
+def _members(text: str) -> str:
+    """Return a repeat as a file of JSON lines holds it with its numbers as text."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    if not isinstance(found, list) or not all(isinstance(member, dict) for member in found):
+        return text
+    return json.dumps(
+        [{name: _scalar(value) for name, value in member.items()} for member in found], ensure_ascii=False
+    )
+
+
+def _scalar(value: object) -> object:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return str(value) if isinstance(value, int | float) else value
 
 
 class Dates:

@@ -67,15 +67,17 @@ def _is_not_blank(value: str) -> str:
 
 def _is_not_empty(value: str) -> str:
     if not value.strip() or "://" in value:
-        raise ValueError(f"{value!r} is no folder")
+        raise ValueError("that is no folder beside the others")
     return value
 
 
 def _is_location(value: str) -> str:
     if not value.strip():
         raise ValueError("that is no folder")
-    if "://" in value and urlsplit(value).password:
-        raise ValueError("an address with a password in it: it belongs into the connection")  # and is not repeated
+    host = value.rpartition("://")[2].partition("/")[0]
+    if "://" in value and ("@" in host or "?" in value):
+        # and is not repeated
+        raise ValueError("an address with credentials in it: they belong into the connection of this source")
     return value
 
 

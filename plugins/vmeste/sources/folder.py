@@ -50,13 +50,14 @@ class Folder:
         import fsspec
 
         try:
-            # listings are not remembered: a folder is watched
-            return fsspec.core.url_to_fs(self.location, use_listings_cache=False, **self._options)  # type: ignore[no-any-return]
+            fs, root = fsspec.core.url_to_fs(self.location, **self._options)
         except (ImportError, ValueError) as error:
             raise SourceError(
                 f"{self._place}: the location {self.location} cannot be reached ({error}). Install the package that it "
                 "names, or mend `location` of this source in sources.yml"
             ) from None
+        fs.invalidate_cache()  # a folder is watched: what was listed before says nothing
+        return fs, root
 
     def entries(self, form_id: str = "") -> list[Entry]:
         """Return the folder's files in the order of their names, without what programs leave while they write.
@@ -70,8 +71,8 @@ class Folder:
         with self._trouble(form_id):
             fs, root = self._open()
             listed = fs.ls(root, detail=True)
-            if not listed and not fs.isdir(root):
-                raise FileNotFoundError(2, "No such file or directory")
+            if all(info["name"].rstrip("/") == root for info in listed) and not fs.isdir(root):
+                raise NotADirectoryError(20, "it is no folder" if listed else "there is no such folder")
         found = (_entry(info) for info in listed if info["type"] != "directory" and info["name"].rstrip("/") != root)
         return sorted(
             (entry for entry in found if not any(fnmatch.fnmatchcase(entry.name, left) for left in _LEFTOVERS)),
@@ -84,19 +85,21 @@ class Folder:
         Raises:
             FileRefused: it is no file, too large, empty, or being written at this moment.
             OSError: it cannot be read.
+            SourceUnreachable: the store does not answer.
         """
-        fs, _ = self._open()
-        if not entry.is_regular and fs.exists(entry.path):
-            raise FileRefused("it is not a file but a pipe or a device. Copy the export itself into the folder")
-        before = _entry(fs.info(entry.path))
-        if before.size > MAX_CONTENT:
-            raise FileRefused(
-                f"it has {before.size / 1024**2:,.0f} MB, more than the {MAX_CONTENT // 1024**2} MB that are read. "
-                "Split it, by year for instance; every part needs the header"
-            )
-        with fs.open(entry.path, "rb") as file:
-            content: bytes = file.read(MAX_CONTENT + 1)
-        after = _entry(fs.info(entry.path))
+        with self._store_trouble(self._place):
+            fs, _ = self._open()
+            if not entry.is_regular and fs.exists(entry.path) and not fs.isfile(entry.path):
+                raise FileRefused("it is not a file but a pipe or a device. Copy the export itself into the folder")
+            before = _entry(fs.info(entry.path))
+            if before.size > MAX_CONTENT:
+                raise FileRefused(
+                    f"it has {before.size / 1024**2:,.0f} MB, more than the {MAX_CONTENT // 1024**2} MB that are read. "
+                    "Split it, by year for instance; every part needs the header"
+                )
+            with fs.open(entry.path, "rb") as file:
+                content: bytes = file.read(MAX_CONTENT + 1)
+            after = _entry(fs.info(entry.path))
         if (before.size, before.changed_at) != (len(content), after.changed_at):
             raise FileRefused("it is being written just now. It will be read at the next run; nothing is to be done")
         if not content:
@@ -108,10 +111,12 @@ class Folder:
 
         Raises:
             OSError: it cannot be read.
+            SourceUnreachable: the store does not answer.
         """
-        fs, _ = self._open()
-        with fs.open(entry.path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with self._store_trouble(self._place):
+            fs, _ = self._open()
+            with fs.open(entry.path, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
 
     def move(self, entry: Entry, target: str, sha256: str) -> str:
         """Move a file into another folder and return its name there.
@@ -127,6 +132,8 @@ class Folder:
         with self._trouble():
             fs, root = self._open()
             folder = posixpath.join(root, target)
+            if posixpath.normpath(folder) == posixpath.normpath(root):
+                raise SourceError(f"{self._place}: move_read_to is the folder itself. Name another, e.g. read")
             fs.makedirs(folder, exist_ok=True)
             name = entry.name
             if fs.exists(posixpath.join(folder, name)):
@@ -139,14 +146,20 @@ class Folder:
     def _trouble(self, form_id: str = "") -> Iterator[None]:
         place = f"{self._place}, {form_id}" if form_id else self._place
         try:
-            yield
-        except SourceError:
-            raise
+            with self._store_trouble(place):
+                yield
         except OSError as error:
             raise SourceError(
                 f"{place}: the folder {self.location} cannot be read ({error.strerror or type(error).__name__}). "
                 "Create it, mount it or make it readable and writable, or mend `location` of this source in sources.yml"
             ) from None
+
+    @contextmanager
+    def _store_trouble(self, place: str) -> Iterator[None]:
+        try:
+            yield
+        except (FileRefused, SourceError, OSError):
+            raise
         except Exception as error:  # each store's client has exceptions of its own; their texts may quote a key
             raise SourceUnreachable(
                 f"{place}: the folder {self.location} does not answer ({type(error).__name__})"

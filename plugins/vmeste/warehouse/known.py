@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -9,13 +10,13 @@ import psycopg
 
 
 def newest_operations(form_id: str, source_parameter: str, form_parameter: str) -> str:
-    """Return SQL for the newest operation of each submission of a form of one source.
+    """Return SQL for the newest operation of each submission of a form of one source, and its moment.
 
     The driver decides how the two parameters are written. A refused version is an upsert that does not count yet;
     waived or not, the source still has it.
     """
     return f"""
-        select distinct on (submission_id) submission_id, operation
+        select distinct on (submission_id) submission_id, operation, arrived_at
         from (
             select
                 _submission_id as submission_id, _operation as operation,
@@ -38,16 +39,20 @@ class KnownSubmissions:
         self._connection, self._source, self._form_id = connection, source, form_id
 
     @cached_property
-    def _operations(self) -> dict[str, str]:
+    def _newest(self) -> dict[str, tuple[str, datetime]]:
         rows = self._connection.execute(
             newest_operations(self._form_id, "%s", "%s").encode(), (self._source, self._source, self._form_id)
         )
-        return dict(rows.fetchall())
+        return {key: (operation, arrived_at) for key, operation, arrived_at in rows}
 
     def live(self) -> frozenset[str]:
         """Return the ids of all submissions that were not deleted at the source."""
-        return frozenset(key for key, operation in self._operations.items() if operation != "delete")
+        return frozenset(key for key, (operation, _) in self._newest.items() if operation != "delete")
 
     def deleted(self) -> frozenset[str]:
         """Return the ids of all submissions that the source deleted."""
-        return frozenset(key for key, operation in self._operations.items() if operation == "delete")
+        return frozenset(self.deleted_at())
+
+    def deleted_at(self) -> dict[str, datetime]:
+        """Return when the submissions that the source deleted were deleted, by id."""
+        return {key: moment for key, (operation, moment) in self._newest.items() if operation == "delete"}

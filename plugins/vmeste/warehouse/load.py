@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,9 +32,12 @@ from vmeste.warehouse.connect import warehouse_url
 from vmeste.warehouse.known import newest_operations
 from vmeste.warehouse.raw_tables import PIPELINE_COLUMNS, POSTGRES_TYPES
 from vmeste.warehouse.references import enrich, is_first
-from vmeste.warehouse.versions import Settled, Version, settle
+from vmeste.warehouse.versions import Settled, Version, moments_from, settle
 
 logger = logging.getLogger(__name__)
+
+RETRIED_AT_ONCE = 20_000
+"""So many open quarantined rows are tried again at a time; their payload is looked at as text."""
 
 COUNTS = (
     "server_count",
@@ -139,16 +142,22 @@ def _load(cursor: Any, settings: Settings, form: Form, suite: Suite, batch: land
     counts: Counter[str] = Counter()
     checked = _Checked()
     with_edit_times = batch.with_edit_times()
-    for table in batch.chunks():
+    seen_at = moments_from(datetime.fromisoformat(header.landed_at))
+    chunks = batch.chunks()
+    if {"state_reached", "status_forward"} & set(suite.references.get("references", {})):
+        # a row is judged by those before it in time, wherever they stand; these registers are small
+        chunks = iter([pa.concat_tables(chunks)] if batch.row_count else [])
+    for table in chunks:
         text = _read(table, header)
         is_given = np.arange(counts["rows"], counts["rows"] + len(text)) < header.server_count
-        settled = _settle(cursor, form, header, text, with_edit_times)
+        settled = _settle(cursor, form, header, text, seen_at, with_edit_times)
         for row, moment in settled.arrived_at.items():
             text.loc[row, ["_updated_at", "_arrived_at"]] = pd.Timestamp(moment)
         is_unchanged = text.index.isin(settled.unchanged)
         is_voided = ((text["_operation"] != "upsert") & ~is_unchanged).to_numpy()
         fresh = text[~is_unchanged & ~is_voided].reset_index(drop=True)
-        is_broken = _validated(cursor, settings, form, suite, header, fresh, checked)
+        verdict = _validated(cursor, settings, form, suite, header, fresh, checked)
+        is_broken = _broken(verdict, fresh)
         _append_voids(cursor, form, header, text[is_voided])
         counts["rows"] += len(text)
         counts["accepted"] += int((~is_broken).sum())
@@ -158,9 +167,10 @@ def _load(cursor: Any, settings: Settings, form: Form, suite: Suite, batch: land
         if header.server_count > len(text):
             logger.info("%s, %s: %d of %d", header.source, form.form_id, counts["rows"], header.server_count)
     _close_overtaken(cursor, form, header)
-    waiting = _open_quarantine(cursor, header)
-    is_broken = _validated(cursor, settings, form, suite, header, waiting, checked)
-    _close_tried(cursor, header, waiting["_quarantine_id"], ~is_broken)
+    while not (waiting := _open_quarantine(cursor, header)).empty:
+        verdict = _validated(cursor, settings, form, suite, header, waiting, checked)
+        counts["released"] += int((~_broken(verdict, waiting)).sum())
+        _close_tried(cursor, header, waiting["_quarantine_id"], verdict)
     _prove_total(cursor, form, header)
     result = SyncResult(
         header.batch_id,
@@ -173,7 +183,7 @@ def _load(cursor: Any, settings: Settings, form: Form, suite: Suite, batch: land
         quarantined=counts["quarantined"],
         voided=counts["voided"],
         unchanged=counts["unchanged"],
-        released=int((~is_broken).sum()),
+        released=counts["released"],
         suspended=checked.suspended,
         vanished=header.vanished,
         server_total=header.server_total,
@@ -215,17 +225,17 @@ def _validated(
     header: landing.BatchHeader,
     rows: pd.DataFrame,
     checked: _Checked,
-) -> npt.NDArray[np.bool_]:
+) -> Verdict:
     """Check rows of landed text, keep the sound ones in raw and the broken ones in quarantine.
 
     Returns:
-        a mask of shape (rows,): what was broken. A row that lies in quarantine (``_quarantine_id``) stays there.
+        what was found. A row that lies in quarantine already (``_quarantine_id``) stays there.
 
     Raises:
         BatchBlocked: a critical rule failed; names the rules and what to do.
     """
     if rows.empty:
-        return np.zeros(0, dtype=bool)
+        return Verdict({}, {}, (), ())
     kinds = answer_columns(form)
     for missing in set(kinds) - set(rows.columns):  # a question that is newer than the batch
         rows[missing] = None
@@ -250,13 +260,18 @@ def _validated(
             + " ".join(verdict.remedies[rule] for rule in verdict.blocking)
         )
     checked.add(verdict)
-    is_broken = frame.index.isin(verdict.broken.keys())
+    is_broken = _broken(verdict, frame)
     noted = [list(rules) if (rules := verdict.noted.get(row)) else None for row in frame.index]
     warned = pd.Series(noted, index=frame.index, dtype=object)
     _append_versions(cursor, form, header, frame.assign(_warnings=warned)[~is_broken])
     if "_quarantine_id" not in rows.columns:
         checked.suspended += _quarantine(cursor, form, header, rows[is_broken], verdict)
-    return np.asarray(is_broken)
+    return verdict
+
+
+def _broken(verdict: Verdict, rows: pd.DataFrame) -> npt.NDArray[np.bool_]:
+    """Return a mask of shape (rows,)."""
+    return np.asarray(rows.index.isin(verdict.broken.keys()))
 
 
 def _prove_total(cursor: Any, form: Form, header: landing.BatchHeader) -> None:
@@ -303,7 +318,12 @@ def _recorded(cursor: Any, header: landing.BatchHeader) -> SyncResult | None:
 
 
 def _settle(
-    cursor: Any, form: Form, header: landing.BatchHeader, text: pd.DataFrame, with_edit_times: AbstractSet[str]
+    cursor: Any,
+    form: Form,
+    header: landing.BatchHeader,
+    text: pd.DataFrame,
+    seen_at: Iterator[datetime],
+    with_edit_times: AbstractSet[str],
 ) -> Settled:
     """Compare the batch with the versions of the same submissions in raw and in quarantine."""
     _ingest(cursor, "incoming_submissions", text[["_submission_id"]].drop_duplicates())
@@ -319,7 +339,7 @@ def _settle(
         union all
         select
             refused.submission_id, refused.content_hash, 'upsert', refused.review_state, refused.arrived_at,
-            case when refused.state = 'open' then 'open' else 'closed' end
+            case when refused.state = 'open' and refused.last_tried_at < now() then 'open' else 'closed' end
         from quarantine.rows as refused
         where refused.source = $1::text and refused.form_id = $2::text
         """,
@@ -350,15 +370,16 @@ def _settle(
             strict=True,
         )
     ]
-    return settle(incoming, known, datetime.fromisoformat(header.landed_at), with_edit_times)
+    return settle(incoming, known, seen_at, with_edit_times)
 
 
 def _open_quarantine(cursor: Any, header: landing.BatchHeader) -> pd.DataFrame:
-    """Return the open quarantined rows of the form that this batch did not bring again, as landed text."""
+    """Return open quarantined rows of the form that this sync has not tried yet, a chunk of them, as landed text."""
     cursor.execute(
         "select quarantine_id, submission_id, content_hash, form_version, review_state, payload::text, arrived_at, "
         "submitted_at, updated_at from quarantine.rows "
-        "where state = 'open' and source = $1 and form_id = $2 and last_tried_at < now()",
+        "where state = 'open' and source = $1 and form_id = $2 and last_tried_at < now() "
+        f"order by quarantine_id limit {RETRIED_AT_ONCE}",
         parameters=[header.source, header.form_id],
     )
     rows = []
@@ -446,10 +467,7 @@ def _quarantine(cursor: Any, form: Form, header: landing.BatchHeader, rejected: 
             "review_state": rejected["_review_state"],
             "origin": [_extra(row).get("_origin") for row in rejected.to_dict("records")],
             "rules": [list(verdict.broken[row]) for row in rejected.index],
-            "remedy_ru": [
-                "; ".join(dict.fromkeys(verdict.remedies[rule] for rule in verdict.broken[row]))
-                for row in rejected.index
-            ],
+            "remedy_ru": [_remedy(verdict, row) for row in rejected.index],
             "payload": [
                 json.dumps(
                     {name: row[name] for name in answers if isinstance(row[name], str)}
@@ -508,6 +526,11 @@ def _quarantine(cursor: Any, form: Form, header: landing.BatchHeader, rejected: 
     return int(suspended)
 
 
+def _remedy(verdict: Verdict, row: int) -> str:
+    """Return what to do about each rule that a row broke."""
+    return "; ".join(dict.fromkeys(verdict.remedies[rule] for rule in verdict.broken.get(row, ())))
+
+
 def _extra(row: Mapping[Any, Any]) -> dict[str, Any]:
     """Return what a row holds beyond its form's questions."""
     text = row["_extra"]
@@ -563,17 +586,17 @@ def _close_overtaken(cursor: Any, form: Form, header: landing.BatchHeader) -> No
     )
 
 
-def _close_tried(
-    cursor: Any, header: landing.BatchHeader, quarantine_ids: pd.Series, has_passed: npt.NDArray[np.bool_]
-) -> None:
-    """Note that open rows were tried again, and release those that passed."""
-    if quarantine_ids.empty:
-        return
-    _ingest(
-        cursor,
-        "incoming_tries",
-        pd.DataFrame({"quarantine_id": quarantine_ids.astype("int64"), "is_released": has_passed}),
+def _close_tried(cursor: Any, header: landing.BatchHeader, quarantine_ids: pd.Series, verdict: Verdict) -> None:
+    """Note what open rows break now that they were tried again, and release those that passed."""
+    tries = pd.DataFrame(
+        {
+            "quarantine_id": quarantine_ids.astype("int64"),
+            "is_released": [row not in verdict.broken for row in quarantine_ids.index],
+            "rules": [list(verdict.broken.get(row, ())) for row in quarantine_ids.index],
+            "remedy_ru": [_remedy(verdict, row) for row in quarantine_ids.index],
+        }
     )
+    _ingest(cursor, "incoming_tries", tries)
     cursor.execute(
         """
         update quarantine.rows as earlier
@@ -581,7 +604,9 @@ def _close_tried(
             last_tried_at = now(),
             state = case when is_released then 'released' else state end,
             resolved_at = case when is_released then now() end,
-            resolved_by = case when is_released then 'sync ' || $1::text end
+            resolved_by = case when is_released then 'sync ' || $1::text end,
+            rules = case when is_released then earlier.rules else tried.rules end,
+            remedy_ru = case when is_released then earlier.remedy_ru else tried.remedy_ru end
         from incoming_tries as tried
         where earlier.quarantine_id = tried.quarantine_id and earlier.state = 'open'
         """,

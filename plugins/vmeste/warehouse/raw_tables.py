@@ -94,10 +94,7 @@ def ensure_table(connection: psycopg.Connection[Any], form: Form) -> None:
                 sql.SQL("alter table {} add column {} {}").format(table, sql.Identifier(name), sql.SQL(kind))
             )
         elif existing[name] != _canonical(kind):
-            raise RawTableError(
-                f"{form.form_id}.{name}: the form asks {kind}, raw holds {existing[name]}. A question that changes "
-                "its type is a new question: give it a new name"
-            )
+            raise _retyped(f"{form.form_id}.{name}", kind, existing[name])
     _ensure_member_views(connection, form)
     connection.commit()
 
@@ -110,12 +107,18 @@ def _ensure_member_views(connection: psycopg.Connection[Any], form: Form) -> Non
     for repeat in form.repeats:
         name = f"{form.form_id}__{repeat.name}"
         kinds = {column: POSTGRES_TYPES[kind] for column, kind in question_columns(repeat.members).items()}
-        existing = connection.execute(
-            "select attname from pg_attribute where attrelid = to_regclass(%s) and attnum > 0 order by attnum",
-            (f'raw."{name}"',),
-        ).fetchall()
+        existing = dict(
+            connection.execute(
+                "select attname, format_type(atttypid, null) from pg_attribute "
+                "where attrelid = to_regclass(%s) and attnum > 0 order by attnum",
+                (f'raw."{name}"',),
+            ).fetchall()
+        )
+        for column, kind in kinds.items():
+            if existing.get(column, _canonical(kind)) != _canonical(kind):
+                raise _retyped(f"{form.form_id}.{repeat.name}.{column}", kind, existing[column])
         # a view can only grow at its end; what was once a column stays one
-        columns = [column for (column,) in existing if column not in MEMBER_COLUMNS]
+        columns = [column for column in existing if column not in MEMBER_COLUMNS]
         columns += [column for column in kinds if column not in columns]
         connection.execute(
             sql.SQL(
@@ -127,7 +130,7 @@ def _ensure_member_views(connection: psycopg.Connection[Any], form: Form) -> Non
                 carried=sql.SQL(", ").join(sql.Identifier("version", column) for column in MEMBER_COLUMNS[:-1]),
                 answers=sql.SQL(", ").join(
                     sql.SQL("(member.answers ->> {})::{} as {}").format(
-                        sql.Literal(column), sql.SQL(kinds.get(column, "text")), sql.Identifier(column)
+                        sql.Literal(column), sql.SQL(kinds.get(column) or existing[column]), sql.Identifier(column)
                     )
                     for column in columns
                 ),
@@ -135,6 +138,13 @@ def _ensure_member_views(connection: psycopg.Connection[Any], form: Form) -> Non
                 repeat=sql.Identifier(repeat.name),
             )
         )
+
+
+def _retyped(question: str, asked: str, held: str) -> RawTableError:
+    return RawTableError(
+        f"{question}: the form asks {asked}, raw holds {held}. A question that changes its type is a new question: "
+        "give it a new name"
+    )
 
 
 def _canonical(kind: str) -> str:

@@ -51,7 +51,7 @@ class Settled:
 def settle(
     incoming: Iterable[Version],
     known: Iterable[Version],
-    landed_at: datetime,
+    seen_at: Iterator[datetime],
     with_edit_times: AbstractSet[str] = frozenset(),
 ) -> Settled:
     """Compare the versions of a batch with what is known of the same submissions.
@@ -59,7 +59,7 @@ def settle(
     Args:
         incoming: the batch's versions, in the order in which the source gave them.
         known: versions in raw and in quarantine.
-        landed_at: aware; when the batch was read.
+        seen_at: ``moments_from`` the batch's landing, one iterator for all chunks of a batch.
         with_edit_times: submissions of which the batch tells when they were edited: a version without a time is then
             the first one, and not an edit that nobody dated.
     """
@@ -70,7 +70,6 @@ def settle(
     for version in incoming:
         batch[version.submission_id].append(version)
 
-    seen_at = _moments_from(landed_at)
     unchanged: set[int] = set()
     moved: dict[int, datetime] = {}
     for submission_id, versions in batch.items():
@@ -109,7 +108,7 @@ def _says_nothing_new(version: Version, history: list[Version]) -> bool:
     return version.content in {known.content for known in (*until[-1:], *before[-1:])}
 
 
-def _moments_from(start: datetime) -> Iterator[datetime]:
+def moments_from(start: datetime) -> Iterator[datetime]:
     """Yield moments one after the other, so that two edits seen in one batch keep their order."""
     while True:
         yield start

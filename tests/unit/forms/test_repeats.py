@@ -78,7 +78,7 @@ ANSWERS = st.lists(st.dictionaries(st.text(min_size=1), st.text() | st.none()))
 @given(ANSWERS)
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_members_survive_as_text(members: list[dict[str, str | None]]) -> None:
-    given = [{name: answer for name, answer in member.items() if answer is not None} for member in members]
+    given = [{name: answer for name, answer in member.items() if answer} for member in members]
     assert members_of(members_text(members)) == given
 
 

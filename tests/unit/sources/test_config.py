@@ -42,7 +42,7 @@ def test_locations_are_relative_to_the_file(tmp_path: Path) -> None:
 def test_an_address_stays_and_holds_no_password(tmp_path: Path) -> None:
     config = load_sources(write(tmp_path, GOOD.replace("location: exports", "location: s3://bucket/exports")))
     assert config.sources[0].location == "s3://bucket/exports"
-    with pytest.raises(SourceError, match=r"centre\.location: an address with a password") as caught:
+    with pytest.raises(SourceError, match=r"centre\.location: an address with credentials") as caught:
         load_sources(write(tmp_path, GOOD.replace("location: exports", "location: ftp://me:secret@host/exports")))
     assert "secret" not in str(caught.value)
 
