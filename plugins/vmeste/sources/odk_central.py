@@ -1,0 +1,604 @@
+"""ODK Central: what changed since the last complete read, proven against the server's own counts.
+
+A read asks for what was sent in, edited or deleted since a moment of the server's own clock, with an overlap, because
+a row can become visible after a younger one. What leaves no moment behind (a restored submission, a purged one, a row
+that became visible very late) shows in the server's total; then, once a day in any case, and on servers that do not
+tell deletions, all ids are compared. Where ids are found that no read gave, the form is read from the beginning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from vmeste.forms import Form
+from vmeste.sources.answers import AnswerReader, moment
+from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Submission
+from vmeste.sources.config import OdkConfig
+from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, ReadIncomplete
+from vmeste.sources.odk_fields import FormLayout
+from vmeste.sources.odk_server import PAGE, FieldNotSupported, OdkServer, SubmissionTable
+from vmeste.sources.transport import TIMEOUT, Patience
+
+OVERLAP = timedelta(minutes=10)
+"""How far before the newest moment of the last read the next one looks for edits and deletions.
+
+An edit gets its moment inside the request that brings it and becomes visible when that request's transaction ends;
+a request takes minutes at the very most. Nothing else would show an edit that came later than that.
+"""
+
+OVERLAP_OF_NEW = timedelta(seconds=10)
+"""The same for new submissions, of which there may be thousands in minutes (an import) that are not read again for
+nothing. One that becomes visible later still shows in the server's total, and the form is read whole for it.
+"""
+
+COMPARE_EVERY = timedelta(hours=24)
+"""After so long all ids are compared whatever the totals say: a row that became visible late and another one that was
+purged between two reads cancel out in them."""
+
+READS = 3
+"""How often a read is tried whose rows and counts disagree: submissions come and go while it runs."""
+
+REVIEW_STATES = frozenset({"received", "edited", "hasIssues", "approved", "rejected"})
+
+_EXPORT_ONLY = frozenset(
+    {
+        "SubmissionDate",
+        "KEY",
+        "SubmitterID",
+        "SubmitterName",
+        "AttachmentsPresent",
+        "AttachmentsExpected",
+        "Status",
+        "ReviewState",
+        "DeviceID",
+        "Edits",
+        "FormVersion",
+    }
+)
+"""Columns of the export that are no fields of the form."""
+
+_UTC = ZoneInfo("UTC")
+
+_TICK = timedelta(milliseconds=1)  # the server's own: it shows no more of a moment
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """How far the last complete read came; the cursor is this, as JSON."""
+
+    newest: datetime | None  # the newest moment that the server told of any submission
+    since: datetime | None  # where the next read begins, but for the overlap
+    watches_overlap: bool  # whether has_news looks at the overlap as well …
+    watched: str  # … and what it finds if nothing changed
+    total: int
+    compared_at: datetime  # by our clock
+    tells_deletions: bool
+
+
+class OdkCentralSource:
+    """Forms of one ODK Central.
+
+    Args:
+        config: the source's part of sources.yml.
+        patience: how often one request is tried.
+        sleep: waits so many seconds.
+        timeout: seconds until a connection stands, and seconds without a byte.
+        clock: the present, aware.
+    """
+
+    def __init__(
+        self,
+        config: OdkConfig,
+        *,
+        patience: Patience | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        timeout: tuple[float, float] = TIMEOUT,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.name = config.name
+        self._config, self._clock = config, clock
+        self._server = OdkServer(config.server, config.connection, config.name, patience, sleep, timeout)
+
+    def check(self) -> str:
+        """Return a line about the connection: which of the configured forms its user sees.
+
+        Raises:
+            SourceError: the server does not answer or refuses the credentials.
+        """
+        projects = self._server.get("projects", {"forms": "true"})
+        try:
+            visible = {(project["id"], form["xmlFormId"]) for project in projects for form in project["formList"]}
+        except (TypeError, KeyError):
+            raise AnswerNotUnderstood(f"{self.name}: the server lists no projects. Is it ODK Central?") from None
+        configured = {(origin.project, origin.form) for origin in self._config.forms.values()}
+        hidden = sorted(f"{form} in project {project}" for project, form in configured - visible)
+        return f"connected to {self._config.server}, {len(visible)} forms visible" + (
+            f"; of those in sources.yml not: {', '.join(hidden)}" if hidden else ""
+        )
+
+    def overlooked(self) -> list[Refusal]:
+        """Return nothing: a project may hold forms that are not ours."""
+        return []
+
+    def has_news(self, form: Form, cursor: Cursor | None, known: Known) -> bool:
+        """Ask for what changed since the last complete read, and if nothing did, for the server's total.
+
+        Raises:
+            SourceError: the server cannot be asked.
+        """
+        mark = self._mark_of(form, cursor)
+        if mark is None or not timedelta(0) <= self._clock() - mark.compared_at < COMPARE_EVERY:
+            return True
+        table = self._table(form)
+        if mark.since is not None and self._has_changed(form, table, mark, mark.since, known):
+            return True
+        return table.count() != mark.total
+
+    def _has_changed(self, form: Form, table: SubmissionTable, mark: _Mark, since: datetime, known: Known) -> bool:
+        place, live = self._place(form), known.live
+        window = _Window.since(since, mark.watches_overlap)
+        seen: list[_Seen] = []
+        try:
+            for rows in table.pages({"$select": "__id,__system"}, window.filter(mark.tells_deletions)):
+                changes = [_seen(row, place) for row in rows]
+                deleted = {row.key for row in changes if row.deleted_at}
+                if deleted and deleted & live():
+                    return True
+                seen += [row for row in changes if not row.deleted_at]
+                if len(seen) >= PAGE:
+                    return True  # the last read left fewer to watch
+        except (ReadIncomplete, FieldNotSupported):
+            return True  # something moves, or the server became another one: the read will say
+        return _fingerprint(row for row in seen if window.holds(row)) != mark.watched
+
+    def extract(self, form: Form, cursor: Cursor | None, known: Known) -> Extraction:
+        """Read what changed, or everything where a read of changes cannot be proven whole.
+
+        Raises:
+            ReadIncomplete: the server's counts and its rows disagree, several times over.
+            SourceNotFound: the server knows no such form, or it lies in the bin.
+            FormUnusable: the form cannot be read without loss (names that collapse, encryption).
+            SourceError: the server cannot be read.
+        """
+        for remaining in reversed(range(READS)):
+            try:
+                read = _Read(form, self._place(form), self._config, self._table(form), known, self._clock())
+                extraction, mark = read.run(self._mark_of(form, cursor))
+                return replace(extraction, cursor=self._cursor_of(form, mark))
+            except ReadIncomplete:
+                if not remaining:
+                    raise
+        raise AssertionError("READS is at least 1")
+
+    def _place(self, form: Form) -> str:
+        origin = self._config.forms[form.form_id]
+        return f"{self.name}, {form.form_id} (form {origin.form} in project {origin.project})"
+
+    def _table(self, form: Form) -> SubmissionTable:
+        origin = self._config.forms[form.form_id]
+        return SubmissionTable(self._server, origin.project, origin.form, self._place(form))
+
+    def _address(self, form: Form) -> dict[str, Any]:
+        """Return where a cursor holds: of another form, or one translated otherwise, it says nothing."""
+        origin = self._config.forms[form.form_id]
+        # a question that is new to us may have been answered for long
+        read_as = [form.version, dict(origin.columns), dict(origin.choices), sorted(self._config.reviews_that_count)]
+        return {
+            "shape": 1,
+            "server": self._config.server,
+            "project": origin.project,
+            "form": origin.form,
+            "read_as": _digest(json.dumps(read_as, sort_keys=True, default=dict)),
+        }
+
+    def _mark_of(self, form: Form, cursor: Cursor | None) -> _Mark | None:
+        """Return how far the last read came; ``None`` if the cursor is of another form or another version of ours."""
+        if cursor is None or any(cursor.get(key) != value for key, value in self._address(form).items()):
+            return None
+        try:
+            moments = {
+                key: None if cursor[key] is None else moment(cursor[key], _UTC)
+                for key in ("newest", "since", "compared_at")
+            }
+            total, compared_at = int(cursor["total"]), moments.pop("compared_at")
+            if compared_at is None:
+                return None
+            return _Mark(
+                **moments,
+                watches_overlap=bool(cursor["watches_overlap"]),
+                watched=str(cursor["watched"]),
+                total=total,
+                compared_at=compared_at,
+                tells_deletions=bool(cursor["tells_deletions"]),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError):
+            return None
+
+    def _cursor_of(self, form: Form, mark: _Mark) -> dict[str, Any]:
+        return self._address(form) | {
+            "newest": _iso(mark.newest) if mark.newest else None,
+            "since": _iso(mark.since) if mark.since else None,
+            "watches_overlap": mark.watches_overlap,
+            "watched": mark.watched,
+            "total": mark.total,
+            "compared_at": mark.compared_at.astimezone(UTC).isoformat(),
+            "tells_deletions": mark.tells_deletions,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the server knows of a submission beside its answers."""
+
+    key: str
+    submitted_at: datetime
+    updated_at: datetime | None
+    deleted_at: datetime | None
+
+    @property
+    def newest(self) -> datetime:
+        return max(at for at in (self.submitted_at, self.updated_at, self.deleted_at) if at is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """What counts as changed: sent in from one moment on, edited or deleted from another."""
+
+    sent_from: datetime
+    changed_from: datetime
+
+    @classmethod
+    def since(cls, at: datetime, with_overlap: bool) -> _Window:
+        return cls(at - OVERLAP_OF_NEW, at - OVERLAP) if with_overlap else cls(at + _TICK, at + _TICK)
+
+    def filter(self, tells_deletions: bool) -> str:
+        sent_from, changed_from = _iso(self.sent_from), _iso(self.changed_from)
+        where = f"__system/submissionDate ge {sent_from} or __system/updatedAt ge {changed_from}"
+        return where + (f" or __system/deletedAt ge {changed_from}" if tells_deletions else "")
+
+    def holds(self, row: _Seen) -> bool:
+        """Say whether a submission that was not deleted lies in it."""
+        return row.submitted_at >= self.sent_from or (
+            row.updated_at is not None and row.updated_at >= self.changed_from
+        )
+
+
+class _Read:
+    """One attempt to read one form."""
+
+    def __init__(
+        self,
+        form: Form,
+        place: str,
+        config: OdkConfig,
+        table: SubmissionTable,
+        known: Known,
+        started_at: datetime,
+    ) -> None:
+        self._form, self._place, self._config, self._table = form, place, config, table
+        self._live, self._deleted, self._started_at = known.live(), known.deleted(), started_at
+        self._reader = AnswerReader(form, config.forms[form.form_id], ZoneInfo(config.time_zone), place)
+        self._layout = FormLayout(table.fields(), place)
+        self._seen: dict[str, _Seen] = {}
+        self._submissions: list[Submission] = []
+        self._lacking_attachments = 0
+        self._notes: list[str] = []
+        self._lost: dict[str, tuple[str, str]] = {}  # column of the export → path and kind of what it answers
+        self._waiting: list[tuple[Mapping[str, Any], _Seen]] = []  # rows that lack their lost answers yet
+        self._last: _Mark | None = None
+
+    def run(self, last: _Mark | None) -> tuple[Extraction, _Mark]:
+        """Return what was read, without its cursor, and how far it came; ``last`` is how far the last read came."""
+        self._last = last
+        self._find_questions()
+        is_whole, total, present = False, 0, None
+        if last is not None and last.since is not None and last.newest is not None:
+            tells_deletions = self._take_changes(last.since)
+            is_whole, total, present = self._prove(last, last.newest, tells_deletions)
+        else:
+            tells_deletions = self._tells_deletions()
+        if not is_whole:
+            self._start_again()
+            for rows in self._table.pages({"$expand": "*"}):
+                self._take(rows)
+            self._take_waiting(None)
+            present = frozenset(self._seen)
+            total = len(present)
+        told = self._tell_deletions(present)
+        if self._lacking_attachments:
+            self._notes.append(f"{self._lacking_attachments} submissions lack attachments (which are never fetched)")
+        extraction = Extraction(
+            server_count=len(self._submissions),
+            submissions=self._submissions,
+            cursor={},
+            notes=tuple(self._notes),
+            present_ids=told,
+            server_total=total,
+        )
+        return extraction, self._mark(last, total, present is not None, tells_deletions)
+
+    def _find_questions(self) -> None:
+        """Find which fields answer which questions, those among them that only earlier versions of the form have.
+
+        OData shows the newest version's fields alone, so the answers to a question that was dropped or moved are taken
+        from the export: without them old answers would come back empty, as if somebody had deleted them.
+        """
+        answered = {question.name: path for path in self._layout.paths if (question := self._reader.question_of(path))}
+        missing = [question.name for question in self._form.questions if question.name not in answered]
+        if missing:
+            self._notes.append(f"the server's form has no {', '.join(missing)}")
+        earlier = self._table.earlier_versions()
+        if not earlier:
+            return
+        self._refuse_lost_repeats(earlier)
+        present = {path.replace("/", "-") for path in self._layout.paths} | _EXPORT_ONLY
+        for column in self._table.columns():
+            path = column.replace("-", "/")
+            # a reader of its own: that a question moved is no contradiction
+            reader = AnswerReader(self._form, self._config.forms[self._form.form_id], _UTC, self._place)
+            question = reader.question_of(path) if column not in present else None
+            if question is not None:
+                self._lost[column] = (answered.setdefault(question.name, path), question.kind)
+        if self._lost:
+            self._notes.append(f"only earlier versions of the server's form have {', '.join(self._lost)}")
+
+    def _refuse_lost_repeats(self, earlier: Iterable[str]) -> None:
+        """The export has no column for a repeat: one that was dropped or moved cannot be had any more."""
+        if not any(question.kind == "repeat" for question in self._form.questions):
+            return
+        origin = self._config.forms[self._form.form_id]
+        for version in earlier:
+            layout = FormLayout(self._table.fields(version), self._place)
+            reader = AnswerReader(self._form, origin, _UTC, self._place)
+            repeats = {
+                path: question
+                for path in layout.paths
+                if (question := reader.question_of(path)) is not None and question.kind == "repeat"
+            }
+            lost = [path for path in repeats if path not in self._layout.paths]
+            for repeat, path in sorted(layout.members - self._layout.members):
+                last = path.rsplit("/", 1)[-1]
+                name = origin.columns.get(path) or origin.columns.get(last) or last
+                if repeat in repeats and any(member.name == name for member in repeats[repeat].members):
+                    lost.append(f"{repeat}/{path}")
+            if lost:
+                raise FormUnusable(
+                    f"{self._place}: version {version} of the server's form has {', '.join(lost)}, the newest one has "
+                    "not, and OData hides the answers. Publish a version that has them there again; the relevance "
+                    "false() keeps a question from being asked"
+                )
+
+    def _start_again(self) -> None:
+        self._seen, self._submissions, self._waiting, self._lacking_attachments = {}, [], [], 0
+
+    def _tells_deletions(self) -> bool:
+        try:
+            self._table.count("__system/deletedAt ge 9999-01-01T00:00:00.000Z")
+        except FieldNotSupported:
+            return False
+        return True
+
+    def _take_changes(self, since: datetime) -> bool:
+        """Take what changed; return whether the server tells deletions (that of 2024 does not)."""
+        window = _Window.since(since, with_overlap=True)
+        for tells_deletions in (True, False):
+            self._start_again()
+            try:
+                for rows in self._table.pages({"$expand": "*"}, window.filter(tells_deletions)):
+                    self._take(rows)
+                self._take_waiting(window.filter(tells_deletions=False))
+            except FieldNotSupported:
+                if not tells_deletions:
+                    raise
+            else:
+                return tells_deletions
+        raise AssertionError("one of the two returns or raises")
+
+    def _prove(self, last: _Mark, newest: datetime, tells_deletions: bool) -> tuple[bool, int, frozenset[str] | None]:
+        """Compare what we hold after these changes with what the server has.
+
+        Returns whether both are the same, the server's total, and its ids if they had to be asked for. What arrived
+        after the changes were read is left out on both sides.
+
+        Raises:
+            ReadIncomplete: submissions went or came back in between.
+        """
+        until = (
+            f"__system/submissionDate lt {_iso(max([newest, *(row.newest for row in self._seen.values())]) + _TICK)}"
+        )
+        given = {row.key for row in self._seen.values() if not row.deleted_at}
+        deleted = self._seen.keys() - given
+        total = self._table.count(until)
+        is_due = not timedelta(0) <= self._started_at - last.compared_at < COMPARE_EVERY
+        if tells_deletions and not is_due and len((self._live | given) - deleted) == total:
+            return True, total, None
+        present = frozenset(row["__id"] for rows in self._table.pages({"$select": "__id"}, until) for row in rows)
+        if not given <= present or deleted & present:
+            raise ReadIncomplete(
+                f"{self._place}: of {len(given)} submissions that the server gave it has {len(given & present)} now; "
+                "they were deleted or restored while they were read. Nothing was loaded; the next run reads them again"
+            )
+        if late := present - self._live - given:
+            self._notes.append(f"{len(late)} submissions were restored or became visible late: the form is read whole")
+            return False, 0, None
+        return True, len(present), present
+
+    def _take(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        for row in rows:
+            seen = _seen(row, self._place)
+            self._seen[seen.key] = seen
+            if seen.deleted_at:
+                continue
+            if self._lost:
+                self._waiting.append((row, seen))
+            else:
+                self._submissions.append(self._submission(row, seen, {}))
+
+    def _take_waiting(self, where: str | None) -> None:
+        """Give the rows that wait the answers that only earlier versions of the form have.
+
+        Raises:
+            ReadIncomplete: a submission changed between the two requests.
+        """
+        if not self._waiting:
+            return
+        exported = self._table.exported(self._lost, where)
+        for row, seen in self._waiting:
+            found = exported.get(seen.key)
+            if found is None or found.edits != str(row["__system"].get("edits")):
+                raise ReadIncomplete(
+                    f"{self._place}: a submission was edited or deleted while the form was read. Nothing was loaded; "
+                    "the next run reads it again"
+                )
+            self._submissions.append(self._submission(row, seen, found.values))
+        self._waiting = []
+
+    def _submission(self, row: Mapping[str, Any], seen: _Seen, exported: Mapping[str, str]) -> Submission:
+        if self._layout.is_encrypted(row):
+            raise FormUnusable(
+                f"{self._place}: the server holds submissions that are encrypted and cannot read them itself. Decrypt "
+                "them with ODK Central's export (it asks for the passphrase) and give the CSV to a source of kind "
+                "files, or publish the form without encryption and collect anew"
+            )
+        system = row["__system"]
+        state = system.get("reviewState") or "received"
+        if state not in REVIEW_STATES:
+            raise AnswerNotUnderstood(
+                f"{self._place}: {seen.key} has a review state that the connector does not know; whether it counts "
+                "cannot be said"
+            )
+        present, expected = system.get("attachmentsPresent"), system.get("attachmentsExpected")
+        if isinstance(present, int) and isinstance(expected, int) and present < expected:
+            self._lacking_attachments += 1
+        fields, nested = self._layout.fields_of(row)
+        for column, (path, kind) in self._lost.items():
+            if fields.get(path) is None and (text := exported.get(column)):
+                fields[path] = _as_odata(text, kind)
+        answers, extra = self._reader.read(fields)
+        version = system.get("formVersion")
+        return Submission(
+            source=self._config.name,
+            form_id=self._form.form_id,
+            submission_id=seen.key,
+            form_version="" if version is None else str(version),
+            submitted_at=seen.submitted_at,
+            answers=answers,
+            updated_at=seen.updated_at if self._is_dated(seen) else None,
+            review_state=state,
+            is_counted=state in self._config.reviews_that_count,
+            extra=extra | nested,
+        )
+
+    def _is_dated(self, seen: _Seen) -> bool:
+        """Say whether the moment of the last edit is that of what we read.
+
+        Of a submission that was restored the server says when it was last edited, not when it came back. Only an edit
+        that is younger than all that the last read knew, deletions found by ids among it, came after the restoration.
+        """
+        if seen.key not in self._deleted:
+            return True
+        last = self._last
+        if last is None or last.newest is None or seen.updated_at is None:
+            return False
+        return seen.updated_at > max(last.newest, last.compared_at)
+
+    def _tell_deletions(self, present: frozenset[str] | None) -> frozenset[str] | None:
+        """Add the deletions that the server tells; return the ids that it has if deletions are to be found by them."""
+        deleted = [row for row in self._seen.values() if row.deleted_at and row.key in self._live]
+        if present is not None and deleted:
+            if self._live - present - {row.key for row in deleted}:
+                return present
+            present = None  # the server tells of each when it was deleted, which its absence does not
+        self._submissions += [
+            Submission(
+                source=self._config.name,
+                form_id=self._form.form_id,
+                submission_id=row.key,
+                form_version=self._form.version,
+                # the moment of the deletion, as a first arrival: should a version be known that is dated later (a
+                # restored submission is dated when we saw it), the deletion is dated when it was seen as well
+                submitted_at=row.deleted_at,
+                answers={},
+                is_deleted=True,
+            )
+            for row in deleted
+            if row.deleted_at
+        ]
+        return present
+
+    def _mark(self, last: _Mark | None, total: int, is_compared: bool, tells_deletions: bool) -> _Mark:
+        moments = [row.newest for row in self._seen.values()]
+        if last is not None and last.newest is not None and last.since is not None:
+            moments += [last.newest, last.since]
+        newest = max(moments, default=None)
+        since, watches_overlap, watched = None, True, []
+        if newest is not None:
+            # a moment in the future, from a clock that was wrong once, must not hide what comes until then
+            since = max((at for at in moments if at <= self._started_at), default=self._started_at)
+            live = [row for row in self._seen.values() if not row.deleted_at]
+            watched = [row for row in live if _Window.since(since, with_overlap=True).holds(row)]
+            if len(watched) >= PAGE:  # after an import a look for news stays cheap; the next read has the overlap
+                watches_overlap = False
+                watched = [row for row in live if _Window.since(since, with_overlap=False).holds(row)]
+        return _Mark(
+            newest,
+            since,
+            watches_overlap,
+            _fingerprint(watched),
+            total,
+            self._started_at if is_compared or last is None else last.compared_at,
+            tells_deletions,
+        )
+
+
+def _as_odata(text: str, kind: str) -> Any:
+    """Return an answer of the export as OData would give it: ``12.50`` there is 12.5 here."""
+    try:
+        return int(text) if kind == "integer" else float(text) if kind == "decimal" else text
+    except ValueError:
+        return text  # as it was written; OData would keep the 12 of "12,5"
+
+
+def _seen(row: Mapping[str, Any], place: str) -> _Seen:
+    """Return what the server knows of a submission.
+
+    Raises:
+        AnswerNotUnderstood: it does not say when the submission was sent in, or says it otherwise than in ISO.
+    """
+    system = row.get("__system")
+    try:
+        if not isinstance(system, dict):
+            raise TypeError
+        updated, deleted = system.get("updatedAt"), system.get("deletedAt")
+        return _Seen(
+            row["__id"],
+            moment(system["submissionDate"], _UTC),
+            None if updated is None else moment(updated, _UTC),
+            None if deleted is None else moment(deleted, _UTC),
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise AnswerNotUnderstood(
+            f"{place}: the server does not say of {row['__id']} when it was sent in, edited or deleted. Its version "
+            "may be newer or older than those that the connector knows"
+        ) from None
+
+
+def _fingerprint(rows: Iterable[_Seen]) -> str:
+    """Return what stands for submissions, each with its newest edit."""
+    return _digest("\n".join(sorted(f"{row.key} {row.updated_at}" for row in rows)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
+
+
+def _iso(at: datetime) -> str:
+    """Return a moment as OData filters take it; a plus sign would not be understood."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
