@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import io
 import resource
 import tempfile
 import time
@@ -51,27 +50,24 @@ def memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def copy_rows(batch: str) -> str:
-    """Return the batch as the text that a bare COPY takes: prepared before, as a file would lie there."""
-    written = io.StringIO()
-    with landing.opened(batch) as opened:
+def write_rows(batch: str, file: Path) -> None:
+    """Write the batch as the file that a bare COPY takes."""
+    with landing.opened(batch) as opened, file.open("w", encoding="utf-8") as text:
         for chunk in opened.chunks():
-            chunk.to_pandas().to_csv(written, header=False, index=False)
-    return written.getvalue()
+            chunk.to_pandas().to_csv(text, header=False, index=False)
 
 
-def copy(settings: Settings, text: str, columns: dict[str, str]) -> None:
-    """COPY the rows into a table of their own with the same types and the same unique index as raw's."""
+def copy(settings: Settings, file: Path, columns: dict[str, str]) -> None:
+    """COPY the rows into a table of their own with raw's types."""
     system = {name: "timestamptz" if name.endswith("_at") else "text" for name in landing.SYSTEM_COLUMNS}
     types = system | {name: POSTGRES_TYPES[kind] for name, kind in columns.items()}
-    with connect(settings) as connection:
+    with connect(settings) as connection, file.open("rb") as rows:
         connection.execute("drop table if exists ops.copied")
-        connection.execute(
-            f"create table ops.copied ({', '.join(f'{name} {kind}' for name, kind in types.items())})".encode()
-        )
+        listed = ", ".join(f"{name} {kind}" for name, kind in types.items())
+        connection.execute(f"create table ops.copied ({listed})".encode())
         with connection.cursor().copy("copy ops.copied from stdin with (format csv)") as stream:
-            for start in range(0, len(text), 1 << 20):
-                stream.write(text[start : start + (1 << 20)])
+            while block := rows.read(1 << 20):
+                stream.write(block)
 
 
 def by_to_sql(settings: Settings, batch: str) -> None:
@@ -132,9 +128,10 @@ def run(settings: Settings, count: int, others: int) -> None:
         batch = land(settings, "f4_meeting", meetings(count), count, "first")
 
     timed(f"submissions to landing ({count:,})", landed)
-    text = copy_rows(batch)
-    bare = timed("bare COPY of the same rows", lambda: copy(settings, text, answer_columns(form)))
-    text = ""
+    file = settings.home / "rows.csv"
+    write_rows(batch, file)
+    bare = timed("bare COPY of the same rows", lambda: copy(settings, file, answer_columns(form)))
+    file.unlink()
     loaded = timed("landing to raw, validation included", lambda: load(settings, form, batch))
     with connect(settings) as connection:
         (kept,) = connection.execute("select count(*) from raw.f4_meeting").fetchone() or (0,)

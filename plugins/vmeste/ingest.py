@@ -281,6 +281,9 @@ def _landed(submission: Submission) -> dict[str, str | None]:
 
 def _storable(form: Form, submission: Submission) -> Submission:
     """Return a submission that a database can hold, nothing of it left out."""
+    written = (submission.submission_id, submission.form_version, submission.review_state, *submission.answers.values())
+    if not form.repeats and not submission.extra and all(text is None or text.isprintable() for text in written):
+        return submission  # as most are
     repeats = {repeat.name for repeat in form.repeats}
 
     def storable(name: str, answer: str) -> str | None:

@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from vmeste.sources.connections import credentials
@@ -27,3 +31,19 @@ def test_a_connection_that_is_missing_or_broken_names_the_way_out(
     with pytest.raises(SourceDenied, match=r"AIRFLOW_CONN_ODK_CENTRAL") as caught:
         assert credentials("odk_central", "odk").password == ""
     assert "geheim" not in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", ['{"organisation": "7"}', '"{\\"organisation\\": \\"7\\"}"', "null"])
+def test_without_airflow_it_is_read_the_same(extra: str) -> None:
+    """Importing Airflow takes longer than an hourly look at ten forms."""
+    script = (
+        "import sys; from vmeste.sources.connections import credentials\n"
+        "found = credentials('x', 'odk')\n"
+        "print(found.login, found.password, dict(found.extra), 'airflow' in sys.modules)"
+    )
+    written = f'{{"conn_type": "http", "login": "robot", "password": "geheim-17", "extra": {extra}}}'
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=os.environ | {"AIRFLOW_CONN_X": written}, capture_output=True, text=True
+    )
+    expected = {} if extra == "null" else {"organisation": "7"}
+    assert done.stdout.strip() == f"robot geheim-17 {expected} False"
