@@ -110,7 +110,7 @@ class OdkCentralSource:
         """Return a line about the connection: which of the configured forms its user sees.
 
         Raises:
-            SourceError: the server does not answer or refuses the credentials.
+            SourceError: the server does not answer, refuses the credentials, or shows a form but not its submissions.
         """
         projects = self._server.get("projects", {"forms": "true"})
         try:
@@ -118,6 +118,10 @@ class OdkCentralSource:
         except (TypeError, KeyError):
             raise AnswerNotUnderstood(f"{self.name}: the server lists no projects. Is it ODK Central?") from None
         configured = {(origin.project, origin.form) for origin in self._config.forms.values()}
+        for form_id, origin in self._config.forms.items():
+            if (origin.project, origin.form) in visible:  # to see a form is not yet to read it
+                place = f"{self.name}, {form_id} (form {origin.form} in project {origin.project})"
+                SubmissionTable(self._server, origin.project, origin.form, place).count()
         hidden = sorted(f"{form} in project {project}" for project, form in configured - visible)
         return f"connected to {self._config.server}, {len(visible)} forms visible" + (
             f"; of those in sources.yml not: {', '.join(hidden)}" if hidden else ""

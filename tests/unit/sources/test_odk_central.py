@@ -1019,6 +1019,12 @@ def test_the_connection_test_says_what_it_sees(bench: Bench) -> None:
     assert bench.source.overlooked() == []
 
 
+def test_to_see_a_form_is_not_yet_to_read_it(bench: Bench) -> None:
+    bench.central.faults = [lambda _: None, lambda _: None, lambda path: refused(403, 403.1)]
+    with pytest.raises(SourceDenied, match="field, visit"):
+        bench.source.check()
+
+
 def test_sources_of_this_kind_are_opened_without_asking_the_server() -> None:
     config = OdkConfig(
         name="field",
