@@ -1,19 +1,23 @@
 """# ingest_forms: what people filled in, into the warehouse
 
-**Every hour.** Reads each form of each source that `forms/sources.yml` names, in four stages (people, pairs, periods,
-surveys), because a later stage is checked against what the earlier ones brought. In a stage every (source, form) is a
-branch of its own: `extract` puts identifying answers into the vault and lands the rest, `load` validates and loads it
-in one transaction. A form without news costs one look at its source and is skipped.
+**Every hour.** Each source that `forms/sources.yml` names is a group of its own. In it each form is a branch: `extract`
+puts identifying answers into the vault and lands the rest, `load` validates and loads it in one transaction. A form
+without news costs one look at its source and is skipped. The forms of a source are read in stages (people, pairs,
+periods, surveys), because a later stage is checked against what the earlier ones brought. What comes too early, a
+meeting of a pair that another source has yet to bring, waits in quarantine and is taken by the next run.
 
-**A branch that fails holds up no other.** The rest is loaded, and announced at the end, so that the marts are rebuilt
-once a run; then `report_failures` fails the run and says what failed.
+**A branch that fails holds up no other, and a source that is down no other source.** The rest is loaded, and announced
+at the end, so that the marts are rebuilt once a run; then `report_failures` fails the run and says what failed.
 
 **What to do when it fails.** The message of `report_failures` names source, form and reason.
 
 - *A file was refused* (unreadable, of another form, ambiguous): mend or remove the file. The next run reads it.
 - *A file was not read* because its name fits no form: rename it, add it to `sources.yml`, or move it away.
 - *A critical rule failed*: nothing of that batch was loaded. The log of `load` names the rule, the rows and the remedy.
-- *The server counts more than arrived*: the next run reads again; if it stays so, the source hides rows.
+- *The server counts otherwise than what arrived*: the next run reads again; `vmeste reconcile` says what differs.
+- *Many submissions are no longer there*: nothing was deleted. Look at the source, then either mend its rights or say
+  that they were deleted on purpose: `vmeste ingest --accept-deletions SOURCE:FORM`.
+- *Credentials were refused*: mend the connection; the button «Test» beside it, or `vmeste sources check`, tries it.
 - Single rows that broke a rule do not fail the run: see `vmeste quarantine list`; each run tries the open ones again.
 
 **To repeat**: clear the failed task or just wait an hour. A repeated task changes nothing that is there already.
@@ -28,15 +32,24 @@ from airflow.sdk import (
     ExceptionRetryPolicy,
     RetryAction,
     RetryRule,
+    TaskGroup,
     TriggerRule,
     dag,
     task,
     task_group,
 )
 
+from vmeste.settings import get_settings
+from vmeste.sources import load_sources
 from vmeste.tags import Tag
 
-STAGES = ("people", "pairs", "periods", "surveys")
+CONFIG = load_sources(get_settings().sources)
+STAGES = [
+    (source.name, stage, forms)
+    for source in CONFIG.sources
+    for stage, form_ids in CONFIG.stages.items()
+    if (forms := [form_id for form_id in form_ids if form_id in source.forms])
+]
 
 # An alias, because only a run knows which forms changed: an outlet proper would announce all of them, always.
 RAW = AssetAlias("raw")
@@ -79,14 +92,7 @@ RETRIES = ExceptionRetryPolicy(
 def ingest_forms() -> None:
     """Wire the stages; see the module's docstring."""
 
-    @task(trigger_rule=TriggerRule.ALL_DONE)
-    def plan(stage: str) -> list[dict[str, str]]:
-        from vmeste import ingest
-        from vmeste.settings import get_settings
-
-        return ingest.plan(get_settings())[stage]
-
-    @task(map_index_template=LABEL)
+    @task(map_index_template=LABEL, trigger_rule=TriggerRule.ALL_DONE)
     def extract(source: str, form_id: str, run_id: str | None = None) -> str:
         from airflow.sdk.exceptions import AirflowSkipException
 
@@ -108,7 +114,7 @@ def ingest_forms() -> None:
     @task(trigger_rule=TriggerRule.ALL_DONE, outlets=[RAW])
     def announce_changes(*, outlet_events: Any, ti: Any) -> list[str]:
         # one task for all forms: events that commit together start the transformation once
-        loaded = ti.xcom_pull(task_ids=[f"{stage}.load" for stage in STAGES])
+        loaded = ti.xcom_pull(task_ids=[f"{source}.{stage}.load" for source, stage, _ in STAGES])
         changed = [counts["form_id"] for counts in loaded if counts and counts["has_changed_rows"]]
         for form_id in changed:
             outlet_events[RAW].add(Asset(f"raw/{form_id}"))
@@ -119,31 +125,31 @@ def ingest_forms() -> None:
         from vmeste import ingest
         from vmeste.settings import get_settings
 
-        tasks = [f"{stage}.{step}" for stage in STAGES for step in ("extract", "load")]
-        tasks += [f"plan_{stage}" for stage in STAGES]
+        tasks = [f"{source}.{stage}.{step}" for source, stage, _ in STAGES for step in ("extract", "load")]
         states = ti.get_task_states(dag_id=ti.dag_id, task_ids=tasks, run_ids=[ti.run_id])[ti.run_id]
         failures = [f"{name} failed: see its log" for name, state in states.items() if state == "failed"]
-        loaded = ti.xcom_pull(task_ids=[f"{stage}.load" for stage in STAGES])
+        loaded = ti.xcom_pull(task_ids=[f"{source}.{stage}.load" for source, stage, _ in STAGES])
         failures += [f"{counts['form_id']}: {counts['error']}" for counts in loaded if counts and counts.get("error")]
         failures += [f"not read: {line}" for line in ingest.overlooked(get_settings())]
         if failures:
             raise RuntimeError(f"{len(failures)} failed, everything else is loaded: {'; '.join(failures)}")
 
     announced, reported = announce_changes(), report_failures()
-    previous = None
-    for stage in STAGES:
+    groups = {source.name: TaskGroup(source.name) for source in CONFIG.sources}
+    before: dict[str, Any] = {}
+    for source, stage, forms in STAGES:
+        with groups[source]:
 
-        @task_group(group_id=stage)
-        def branch(source: str, form_id: str) -> None:
-            batch = extract(source=source, form_id=form_id)
-            load(source=source, form_id=form_id, batch=batch)
+            @task_group(group_id=stage)
+            def branch(source: str, form_id: str) -> None:
+                batch = extract(source=source, form_id=form_id)
+                load(source=source, form_id=form_id, batch=batch)
 
-        planned = plan.override(task_id=f"plan_{stage}")(stage)
-        branches = branch.expand_kwargs(planned)
-        if previous is not None:
-            previous >> planned
+            branches = branch.expand_kwargs([{"source": source, "form_id": form_id} for form_id in forms])
+        if source in before:
+            before[source] >> branches
         branches >> [announced, reported]
-        previous = branches
+        before[source] = branches
 
 
 ingest_forms()

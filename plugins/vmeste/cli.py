@@ -196,7 +196,8 @@ def _ingest(settings: Settings, accepts_deletions: frozenset[str] = frozenset())
                 counts = steps.load(settings, batch) if batch else None
             except Exception as error:
                 logging.getLogger(__name__).debug("%s failed", title, exc_info=True)
-                errors.print(f"[bold red]✗ {title}[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
+                said = str(error).removeprefix(f"{item['source']}, {item['form_id']}: ")
+                errors.print(f"[bold red]✗ {title}[/]: {escape(said)}", highlight=False, soft_wrap=True)
                 is_whole = False
                 continue
             console.print(
@@ -372,10 +373,12 @@ def sources_check() -> None:
     is_sound = True
     for config in load_sources(get_settings().sources).sources:
         try:
-            console.print(f"[green]✓[/] {config.name}: {escape(open_source(config).check())}", highlight=False)
+            said = open_source(config).check()
+            console.print(f"[green]✓[/] {config.name}: {escape(said)}", highlight=False, soft_wrap=True)
         except SourceError as error:
             is_sound = False
-            errors.print(f"[bold red]✗ {config.name}[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
+            said = str(error).removeprefix(f"{config.name}: ")
+            errors.print(f"[bold red]✗ {config.name}[/]: {escape(said)}", highlight=False, soft_wrap=True)
     if not is_sound:
         raise typer.Exit(1)
 

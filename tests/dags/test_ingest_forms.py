@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import runpy
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from airflow.sdk import RetryAction
 
+from vmeste.settings import ROOT, get_settings
 from vmeste.sources import load_sources
 from vmeste.sources.errors import (
     FormUnusable,
@@ -28,6 +31,17 @@ if TYPE_CHECKING:
 
 STAGES = ["people", "pairs", "periods", "surveys"]
 
+TWO_CENTRES = """\
+stages:
+  pairs: [r3_pair]
+  surveys: [f4_meeting, f7_followup]
+sources:
+  - {name: north, kind: files, location: /srv/north, time_zone: Europe/Moscow,
+     forms: {r3_pair: {files: "r3*"}, f4_meeting: {files: "f4*"}}}
+  - {name: south, kind: files, location: /srv/south, time_zone: Europe/Moscow,
+     forms: {r3_pair: {files: "r3*"}, f7_followup: {files: "f7*"}}}
+"""
+
 
 @pytest.fixture
 def dag(bag: DagBag) -> DAG:
@@ -43,11 +57,11 @@ class Ti:
         self.loaded, self.states = loaded, states or {}
 
     def xcom_pull(self, task_ids: list[str]) -> list[Any]:
-        assert task_ids == [f"{stage}.load" for stage in STAGES]
+        assert task_ids == [f"centre.{stage}.load" for stage in STAGES]
         return self.loaded
 
     def get_task_states(self, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, dict[str, str]]:
-        assert {name.split("_")[0] for name in task_ids if name.startswith("plan")} == {"plan"}
+        assert {name.split(".")[-1] for name in task_ids} == {"extract", "load"}
         return {self.run_id: self.states}
 
 
@@ -71,20 +85,37 @@ def test_the_stages_are_those_of_the_sources(settings: Settings) -> None:
 
 def test_a_stage_waits_for_the_one_before(dag: DAG) -> None:
     for earlier, later in pairwise(STAGES):
-        assert dag.get_task(f"plan_{later}").upstream_task_ids == {f"{earlier}.load"}
+        assert dag.get_task(f"centre.{later}.extract").upstream_task_ids == {f"centre.{earlier}.load"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_branch_extracts_then_loads(dag: DAG, stage: str) -> None:
-    assert dag.get_task(f"{stage}.extract").upstream_task_ids == {f"plan_{stage}"}
-    assert f"{stage}.extract" in dag.get_task(f"{stage}.load").upstream_task_ids
-    # labelled by source and form, not by number
-    assert "form_id" in dag.get_task(f"{stage}.load").map_index_template
+    assert f"centre.{stage}.extract" in dag.get_task(f"centre.{stage}.load").upstream_task_ids
+    for step in ("extract", "load"):  # labelled by source and form, not by number
+        assert "form_id" in dag.get_task(f"centre.{stage}.{step}").map_index_template
 
 
 def test_a_failed_branch_holds_up_neither_the_next_stage_nor_the_announcement(dag: DAG) -> None:
-    for name in [f"plan_{stage}" for stage in STAGES] + ["announce_changes", "report_failures"]:
+    for name in [f"centre.{stage}.extract" for stage in STAGES] + ["announce_changes", "report_failures"]:
         assert dag.get_task(name).trigger_rule == "all_done", name
+
+
+def test_a_source_waits_for_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = tmp_path / "sources.yml"
+    sources.write_text(TWO_CENTRES, encoding="utf-8")
+    monkeypatch.setenv("VMESTE_SOURCES", str(sources))
+    get_settings.cache_clear()
+    try:
+        dag = runpy.run_path(str(ROOT / "dags" / "ingest_forms.py"))["ingest_forms"]()
+    finally:
+        monkeypatch.undo()
+        get_settings.cache_clear()
+    for name in ("north", "south"):
+        assert dag.get_task(f"{name}.pairs.extract").upstream_task_ids == set()
+        assert dag.get_task(f"{name}.surveys.extract").upstream_task_ids == {f"{name}.pairs.load"}
+    loads = {f"{name}.{stage}.load" for name in ("north", "south") for stage in ("pairs", "surveys")}
+    assert dag.get_task("report_failures").upstream_task_ids == loads
+    assert dag.get_task("announce_changes").upstream_task_ids == loads
 
 
 def test_only_forms_that_changed_are_announced_and_together(dag: DAG) -> None:
@@ -97,12 +128,12 @@ def test_only_forms_that_changed_are_announced_and_together(dag: DAG) -> None:
 
 
 def test_a_run_in_which_nothing_failed_is_not_failed(dag: DAG) -> None:
-    states = {"people.load_0": "success", "people.load_1": "skipped"}
+    states = {"centre.people.load_0": "success", "centre.people.load_1": "skipped"}
     dag.get_task("report_failures").python_callable(ti=Ti([counts("r1_mentee")], states))
 
 
 def test_a_failed_branch_fails_the_run_and_is_named(dag: DAG) -> None:
-    states = {"people.load_0": "success", "surveys.extract_2": "failed"}
+    states = {"centre.people.load_0": "success", "centre.surveys.extract_2": "failed"}
     with pytest.raises(RuntimeError, match=r"surveys\.extract_2"):
         dag.get_task("report_failures").python_callable(ti=Ti([counts("r1_mentee")], states))
 
@@ -134,7 +165,7 @@ def test_a_file_that_no_form_reads_fails_the_run(dag: DAG, monkeypatch: pytest.M
 def test_the_cause_decides_whether_a_task_is_tried_again(
     dag: DAG, raised: Exception, action: RetryAction, minutes: int | None
 ) -> None:
-    policy = dag.get_task("people.extract").retry_policy
+    policy = dag.get_task("centre.people.extract").retry_policy
     decision = policy.evaluate(raised, 1, 3)
     assert decision.action == action
     assert decision.retry_delay == (timedelta(minutes=minutes) if minutes else None)

@@ -117,17 +117,18 @@ class LimeSurveySource:
         return []
 
     def check(self) -> str:
-        """Log in, and say what can be seen.
+        """Log in, and try each configured survey.
 
         Raises:
-            SourceError: we cannot log in; names the way out.
+            SourceError: we cannot log in, or a survey cannot be read; names the way out.
         """
         with self._remote(self.name) as remote:
             visible = set(remote.surveys())
-        missing = sorted({origin.survey for origin in self._config.forms.values()} - visible)
-        return f"connected to {self._config.server}, {len(visible)} surveys visible" + (
-            f"; of those in sources.yml our user does not see {', '.join(map(str, missing))}" if missing else ""
-        )
+        for form_id, origin in self._config.forms.items():
+            # to see a survey is not yet to be allowed to export it
+            with self._remote(f"{self.name}, {form_id} (survey {origin.survey})") as remote:
+                remote.try_export(origin.survey, str(remote.properties(origin.survey)["language"]))
+        return f"connected to {self._config.server}, {len(visible)} surveys visible"
 
     def _origin(self, form: Form) -> LimeSurveyForm:
         return self._config.forms[form.form_id]

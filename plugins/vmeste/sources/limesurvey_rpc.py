@@ -186,6 +186,14 @@ class RemoteControl:
             first, width = first + width, self._chunk if part else width * 2  # ids may begin anywhere, and have gaps
         return found + self._range(survey, language, first, None)
 
+    def try_export(self, survey: int, language: str) -> None:
+        """Ask for one response, whether there is one or not.
+
+        Raises:
+            SourceDenied: our user may not export responses.
+        """
+        self._range(survey, language, 1, 1)
+
     def _range(self, survey: int, language: str, first: int, last: int | None) -> list[Mapping[str, Any]]:
         asked = (survey, "json", language, "all", "code", "short", first, last)
         try:

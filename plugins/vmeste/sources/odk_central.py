@@ -21,7 +21,7 @@ from vmeste.forms import Form
 from vmeste.sources.answers import AnswerReader, moment
 from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Submission
 from vmeste.sources.config import OdkConfig
-from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, ReadIncomplete
+from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, ReadIncomplete, SourceNotFound
 from vmeste.sources.odk_fields import FormLayout
 from vmeste.sources.odk_server import PAGE, FieldNotSupported, OdkServer, SubmissionTable
 from vmeste.sources.transport import TIMEOUT, Patience
@@ -107,10 +107,10 @@ class OdkCentralSource:
         self._server = OdkServer(config.server, config.connection, config.name, patience, sleep, timeout)
 
     def check(self) -> str:
-        """Return a line about the connection: which of the configured forms its user sees.
+        """Return a line about the connection.
 
         Raises:
-            SourceError: the server does not answer, refuses the credentials, or shows a form but not its submissions.
+            SourceError: the server does not answer, refuses the credentials, or keeps a configured form from us.
         """
         projects = self._server.get("projects", {"forms": "true"})
         try:
@@ -122,10 +122,12 @@ class OdkCentralSource:
             if (origin.project, origin.form) in visible:  # to see a form is not yet to read it
                 place = f"{self.name}, {form_id} (form {origin.form} in project {origin.project})"
                 SubmissionTable(self._server, origin.project, origin.form, place).count()
-        hidden = sorted(f"{form} in project {project}" for project, form in configured - visible)
-        return f"connected to {self._config.server}, {len(visible)} forms visible" + (
-            f"; of those in sources.yml not: {', '.join(hidden)}" if hidden else ""
-        )
+        if hidden := sorted(f"{form} in project {project}" for project, form in configured - visible):
+            raise SourceNotFound(
+                f"{self.name}: our user does not see {', '.join(hidden)}. Give it the right to view submissions, or "
+                "mend project and form in sources.yml"
+            )
+        return f"connected to {self._config.server}, {len(visible)} forms visible"
 
     def overlooked(self) -> list[Refusal]:
         """Return nothing: a project may hold forms that are not ours."""

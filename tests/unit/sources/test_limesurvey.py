@@ -679,11 +679,15 @@ def test_a_key_that_cannot_be_released_does_not_matter(lime: LimeSurvey) -> None
     assert source(lime).extract(WELFARE, None, Held()).server_count == 6
 
 
-def test_check_names_the_surveys_that_cannot_be_seen(lime: LimeSurvey) -> None:
+def test_check_tries_each_survey(lime: LimeSurvey) -> None:
     assert source(lime).check() == f"connected to {lime.url}, 2 surveys visible"
-    assert source(lime, survey=5).check().endswith("our user does not see 5")
-    lime.visible = False
-    assert "0 surveys visible" in source(lime).check()
+    lime.answers["get_survey_properties"] = [{"status": "No permission"}]
+    with pytest.raises(SourceDenied, match=r"centre, welfare .*'No permission'"):
+        source(lime).check()
+    lime.answers["export_responses"] = [{"status": "No permission"}]
+    with pytest.raises(SourceDenied, match="Responses: export"):
+        source(lime).check()
+    assert lime.keys == set(), "released, whatever happened"
 
 
 # Errors by cause
