@@ -195,7 +195,8 @@ class OdkCentralSource:
         """Return where a cursor holds: of another form, or one translated otherwise, it says nothing."""
         origin = self._config.forms[form.form_id]
         # a question that is new to us may have been answered for long
-        read_as = [form.version, dict(origin.columns), dict(origin.choices), sorted(self._config.reviews_that_count)]
+        questions = [(question.name, question.kind) for question in form.every_question]
+        read_as = [questions, dict(origin.columns), dict(origin.choices), sorted(self._config.reviews_that_count)]
         return {
             "shape": 1,
             "server": self._config.server,

@@ -450,6 +450,15 @@ def test_a_form_that_is_translated_otherwise_is_read_whole(bench: Bench) -> None
     assert not bench.has_news()
 
 
+def test_a_form_of_ours_that_asks_more_is_read_whole(bench: Bench) -> None:
+    """The server may have had the question, and its answers, for long."""
+    prepared(bench)
+    bench.sync()
+    assert not bench.has_news()
+    asks_more = replace(VISIT, questions=(*VISIT.questions, question("fare", "decimal", "Цена", "Fare")))
+    assert bench.source.has_news(asks_more, bench.held.cursor, bench.held)
+
+
 def test_an_edit_has_the_moment_that_the_server_gives(bench: Bench) -> None:
     row = bench.central.send()
     bench.sync()
