@@ -489,6 +489,7 @@ def add_pair(cohort: Cohort, pair: Pair) -> None:
             "pair_code": pair.code,
             "mentee_code": pair.mentee_code,
             "mentor_code": pair.mentor_code,
+            "curator_code": f"К-{1 + pair.number % 2:02}",
             "organisation_code": "radi_budushchego",
             "programme_code": "deystvuem_vmeste",
             "intake_code": intake,
