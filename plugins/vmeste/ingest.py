@@ -32,9 +32,8 @@ from vmeste.warehouse.turns import turn
 
 logger = logging.getLogger(__name__)
 
-ROWS_A_CHUNK = 100_000
-"""So many rows are split, landed, validated and loaded at a time: memory holds the answers of one chunk, whatever a
-source has. Of two submissions that repeat one another in different chunks the first that the source gave counts."""
+ROWS_A_CHUNK = 50_000
+"""So many rows are split and landed at a time: memory holds the answers of one chunk, whatever a source has."""
 
 DELETIONS_BELIEVED = 20
 DELETED_SHARE_BELIEVED = 0.2

@@ -119,16 +119,25 @@ class Batch:
     _file: pq.ParquetFile
     _address: str
 
-    def chunks(self) -> Iterator[pa.Table]:
-        """Yield the rows as they were landed, a chunk at a time.
+    def chunks(self, rows: int = 1) -> Iterator[pa.Table]:
+        """Yield the rows in the order in which they were landed, chunks as landed joined up to so many rows.
 
         Raises:
             LandingError: the file was altered or cut since it was opened.
         """
+        joined: list[int] = []
         for group in range(self._file.num_row_groups):
-            with _damage(self._address):
-                chunk = self._file.read_row_group(group)
-            yield chunk.replace_schema_metadata(None)
+            sizes = [self._file.metadata.row_group(number).num_rows for number in (*joined, group)]
+            if joined and sum(sizes) > rows:
+                yield self._groups(joined)
+                joined = []
+            joined.append(group)
+        if joined:
+            yield self._groups(joined)
+
+    def _groups(self, groups: list[int]) -> pa.Table:
+        with _damage(self._address):
+            return self._file.read_row_groups(groups).replace_schema_metadata(None)
 
     def with_edit_times(self) -> frozenset[str]:
         """Return the submissions of which any version of the batch says when it was edited."""

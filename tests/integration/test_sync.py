@@ -16,6 +16,7 @@ from vmeste.sources.base import CONTENT_ID_PREFIX, Refusal
 from vmeste.sources.config import FormFiles
 from vmeste.sources.errors import DeletionsDoubted, SourceThrottled
 from vmeste.sources.files import FilesSource
+from vmeste.warehouse import load as loading
 from vmeste.warehouse.connect import connect
 from vmeste.warehouse.load import BatchBlocked, SyncIncomplete
 from vmeste.warehouse.references import current_versions
@@ -58,6 +59,12 @@ def sync(settings: Settings, source: MemorySource, form_id: str) -> dict[str, An
     batch = ingest.extract(settings, source.name, form_id, f"run {next(runs)}")
     assert batch is not None
     return ingest.load(settings, batch)
+
+
+def in_chunks(patch: pytest.MonkeyPatch, size: int) -> None:
+    """Land and load so few rows at a time."""
+    patch.setattr(ingest, "ROWS_A_CHUNK", size)
+    patch.setattr(loading, "ROWS_AT_ONCE", size)
 
 
 def rows(settings: Settings, statement: str) -> list[tuple[Any, ...]]:
@@ -515,7 +522,7 @@ def test_an_open_row_that_comes_again_and_passes_is_released(settings: Settings,
 
 def test_chunks_make_no_difference(settings: Settings, source: MemorySource, monkeypatch: pytest.MonkeyPatch) -> None:
     """Versions of one submission, its deletion, a repeat and a broken row lie in different chunks."""
-    monkeypatch.setattr(ingest, "ROWS_A_CHUNK", 2)
+    in_chunks(monkeypatch, 2)
     source.is_swept = True
     source.add("f4_meeting", "gone", held_on="2021-02-28", **MEETING)
     sync(settings, source, "f4_meeting")
@@ -575,7 +582,7 @@ def test_undated_edits_in_different_chunks_keep_their_order(
     for mode, order in (("phone", (0, 1, 2)), ("chat", (2, 1, 0))):
         for number in order:
             source.add("f4_meeting", f"u{number}", held_on=f"2021-03-0{number + 1}", **MEETING | {"mode": mode})
-    monkeypatch.setattr(ingest, "ROWS_A_CHUNK", 3)
+    in_chunks(monkeypatch, 3)
     sync(settings, source, "f4_meeting")
     current = current_versions("f4_meeting", "mode, _source")
     assert rows(settings, f"select mode from ({current}) as found where _source = '{source.name}'") == [("chat",)] * 3
@@ -584,7 +591,7 @@ def test_undated_edits_in_different_chunks_keep_their_order(
 def test_the_same_refused_version_in_two_chunks_is_one(
     settings: Settings, source: MemorySource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "ROWS_A_CHUNK", 1)
+    in_chunks(monkeypatch, 1)
     for _ in range(2):
         source.add("f4_meeting", "m", held_on="2021-03-01", **MEETING | {"mode": "telegraph"})
     found = sync(settings, source, "f4_meeting")
@@ -594,7 +601,7 @@ def test_the_same_refused_version_in_two_chunks_is_one(
 def test_an_event_is_judged_by_what_came_before_it_in_whatever_chunk(
     settings: Settings, source: MemorySource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ingest, "ROWS_A_CHUNK", 1)
+    in_chunks(monkeypatch, 1)
     for name, (before, after), day in (
         ("second", ("preparing", "active"), "2021-01-11"),
         ("first", ("proposed", "preparing"), "2021-01-05"),

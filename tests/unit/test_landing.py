@@ -24,6 +24,8 @@ def test_a_batch_comes_back_chunk_by_chunk(tmp_path: Path) -> None:
         assert replace(batch.header, batch_id="") == HEADER
         assert batch.row_count == 3
         assert [chunk["mode"].to_pylist() for chunk in batch.chunks()] == [["phone", None], ["chat"]]
+        assert [chunk["mode"].to_pylist() for chunk in batch.chunks(2)] == [["phone", None], ["chat"]]
+        assert [chunk["mode"].to_pylist() for chunk in batch.chunks(3)] == [["phone", None, "chat"]]
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [f"{batch.header.batch_id}.parquet"]
 
 

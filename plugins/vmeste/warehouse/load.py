@@ -36,6 +36,10 @@ from vmeste.warehouse.versions import Settled, Version, moments_from, settle
 
 logger = logging.getLogger(__name__)
 
+ROWS_AT_ONCE = 200_000
+"""So many rows are validated and loaded at a time: each round costs a second by itself, and memory holds one. Of two
+submissions that repeat one another in different rounds the first that the source gave counts."""
+
 RETRIED_AT_ONCE = 20_000
 """So many open quarantined rows are tried again at a time; their payload is looked at as text."""
 
@@ -143,7 +147,7 @@ def _load(cursor: Any, settings: Settings, form: Form, suite: Suite, batch: land
     checked = _Checked()
     with_edit_times = batch.with_edit_times()
     seen_at = moments_from(datetime.fromisoformat(header.landed_at))
-    chunks = batch.chunks()
+    chunks = batch.chunks(ROWS_AT_ONCE)
     if {"state_reached", "status_forward"} & set(suite.references.get("references", {})):
         # a row is judged by those before it in time, wherever they stand; these registers are small
         chunks = iter([pa.concat_tables(chunks)] if batch.row_count else [])
