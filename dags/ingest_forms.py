@@ -62,7 +62,7 @@ RETRIES = ExceptionRetryPolicy(
         RetryRule(
             exception=["vmeste.sources.errors.SourceThrottled"],
             action=RetryAction.RETRY,
-            retry_delay=timedelta(minutes=15),
+            retry_delay=timedelta(minutes=10),
             reason="the source asks for patience, or has locked us out for a while: try again later",
         ),
         RetryRule(
@@ -92,7 +92,9 @@ RETRIES = ExceptionRetryPolicy(
 def ingest_forms() -> None:
     """Wire the stages; see the module's docstring."""
 
-    @task(map_index_template=LABEL, trigger_rule=TriggerRule.ALL_DONE)
+    # once more and no more: the connector itself was patient, the next run is an hour away, and the announcement of what
+    # other sources brought waits for this one
+    @task(map_index_template=LABEL, trigger_rule=TriggerRule.ALL_DONE, retries=1)
     def extract(source: str, form_id: str, run_id: str | None = None) -> str:
         from airflow.sdk.exceptions import AirflowSkipException
 

@@ -118,6 +118,11 @@ def test_a_source_waits_for_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert dag.get_task("announce_changes").upstream_task_ids == loads
 
 
+def test_the_announcement_waits_for_a_source_that_is_down_no_longer_than_for_one_more_try(dag: DAG) -> None:
+    assert dag.get_task("centre.people.extract").retries == 1
+    assert dag.get_task("centre.people.load").retries == 3
+
+
 def test_only_forms_that_changed_are_announced_and_together(dag: DAG) -> None:
     task = dag.get_task("announce_changes")
     outlets = Outlets()
@@ -154,7 +159,7 @@ def test_a_file_that_no_form_reads_fails_the_run(dag: DAG, monkeypatch: pytest.M
     [
         (SourceUnreachable("503"), RetryAction.RETRY, 1),
         (ReadIncomplete("56 and 55"), RetryAction.RETRY, 1),
-        (SourceThrottled("locked for ten minutes"), RetryAction.RETRY, 15),
+        (SourceThrottled("locked for ten minutes"), RetryAction.RETRY, 10),
         (psycopg.OperationalError("gone"), RetryAction.RETRY, 1),
         (SourceDenied("401"), RetryAction.FAIL, None),
         (SourceNotFound("404"), RetryAction.FAIL, None),
