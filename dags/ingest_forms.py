@@ -92,8 +92,8 @@ RETRIES = ExceptionRetryPolicy(
 def ingest_forms() -> None:
     """Wire the stages; see the module's docstring."""
 
-    # once more and no more: the connector itself was patient, the next run is an hour away, and the announcement of what
-    # other sources brought waits for this one
+    # once more and no more: the connector itself was patient, the next run is an hour away, and the announcement of
+    # what other sources brought waits for this one
     @task(map_index_template=LABEL, trigger_rule=TriggerRule.ALL_DONE, retries=1)
     def extract(source: str, form_id: str, run_id: str | None = None) -> str:
         from airflow.sdk.exceptions import AirflowSkipException

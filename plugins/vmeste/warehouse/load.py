@@ -256,7 +256,8 @@ def _validated(
         verdict = merge(verdict, of_submissions(validate(members, inner), members))
     if on_repeats.expectations:
         sound = ~frame.index.isin(verdict.broken.keys())
-        frame["_is_first"] = is_first(cursor, frame, form.form_id, references["unique"], sound)
+        columns = {name: POSTGRES_TYPES[kinds.get(name, "text")] for name in references["unique"]}
+        frame["_is_first"] = is_first(cursor, frame, form.form_id, columns, sound)
         verdict = merge(verdict, validate(frame, on_repeats))
     if verdict.blocking:
         raise BatchBlocked(
@@ -331,6 +332,7 @@ def _settle(
 ) -> Settled:
     """Compare the batch with the versions of the same submissions in raw and in quarantine."""
     _ingest(cursor, "incoming_submissions", text[["_submission_id"]].drop_duplicates())
+    cursor.execute("analyze incoming_submissions")  # without it PostgreSQL guesses, and sorts all of raw
     cursor.execute(
         f"""
         select

@@ -216,9 +216,13 @@ def _status_goes_forward(cursor: Any, frame: pd.DataFrame) -> pd.Series:
 
 
 def is_first(
-    cursor: Any, frame: pd.DataFrame, form_id: str, columns: list[str], sound: npt.NDArray[np.bool_]
+    cursor: Any,
+    frame: pd.DataFrame,
+    form_id: str,
+    columns: Mapping[str, str],
+    sound: npt.NDArray[np.bool_],
 ) -> pd.Series:
-    """Say for each row whether no other submission has the same values in ``columns``.
+    """Say for each row whether no other submission has the same values in ``columns`` (name → type in PostgreSQL).
 
     What raw holds came first, then the rows in the order in which the server got them. Rows with a gap in the columns
     never repeat; of the frame's rows only ``sound`` ones, a mask of shape (rows,), can be repeated.
@@ -228,21 +232,25 @@ def is_first(
         if str(rows[column].dtype).startswith("datetime64"):
             rows[column] = rows[column].dt.strftime("%Y-%m-%d")
         rows[column] = rows[column].astype("string")
-    existing = _query(cursor, _alike(cursor, rows[columns].dropna().drop_duplicates(), form_id))
+    names = list(columns)
+    existing = _query(cursor, _alike(cursor, rows[names].dropna().drop_duplicates(), form_id, columns))
     ranks = rows["_submitted_at"].rank(method="first").where(sound)
-    everything = pd.concat([existing.assign(_rank=-1.0), rows.assign(_rank=ranks)]).dropna(subset=[*columns, "_rank"])
+    everything = pd.concat([existing.assign(_rank=-1.0), rows.assign(_rank=ranks)]).dropna(subset=[*names, "_rank"])
     everything = everything.astype(dict.fromkeys(columns, "string")).sort_values("_rank", kind="stable")
     everything["_submission"] = everything["_source"].astype(str) + "\0" + everything["_submission_id"].astype(str)
-    earliest = everything.groupby(columns)["_submission"].transform("first")
+    earliest = everything.groupby(names)["_submission"].transform("first")
     repeats = everything.index[(everything["_submission"] != earliest) & (everything["_rank"] >= 0)]
     return ~pd.Series(range(len(frame)), index=frame.index).isin(set(repeats))
 
 
-def _alike(cursor: Any, values: pd.DataFrame, form_id: str) -> str:
-    """Return SQL for the current versions that have the same values: raw may hold millions, the frame a chunk."""
-    columns = list(values.columns)
-    cursor.adbc_ingest("incoming_values", pa.Table.from_pandas(values, preserve_index=False), "replace", temporary=True)
-    same = " and ".join(f"{{0}}.{column}::text = incoming.{column}" for column in columns)
+def _alike(cursor: Any, values: pd.DataFrame, form_id: str, columns: Mapping[str, str]) -> str:
+    """Return SQL for the current versions that have the same values: raw may hold millions, the frame a round."""
+    cursor.adbc_ingest("incoming_texts", pa.Table.from_pandas(values, preserve_index=False), "replace", temporary=True)
+    typed = ", ".join(f"{column}::{kind} as {column}" for column, kind in columns.items())
+    cursor.execute("drop table if exists incoming_values")
+    cursor.execute(f"create temporary table incoming_values as select {typed} from incoming_texts")
+    cursor.execute("analyze incoming_values")  # without it PostgreSQL guesses, and sorts all of raw
+    same = " and ".join(f"{{0}}.{column} = incoming.{column}" for column in columns)
     listed = ", ".join(f"latest.{column}::text as {column}" for column in columns)
     return f"""
         with concerned as (
