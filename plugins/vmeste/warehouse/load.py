@@ -6,6 +6,7 @@ again changes nothing; the same submission version again is counted as unchanged
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 from collections import Counter
@@ -170,6 +171,8 @@ def _load(cursor: Any, settings: Settings, form: Form, suite: Suite, batch: land
         counts["unchanged"] += int((is_unchanged & is_given).sum())
         if header.server_count > len(text):
             logger.info("%s, %s: %d of %d", header.source, form.form_id, counts["rows"], header.server_count)
+            # Great Expectations leaves each round's frames in cycles, which Python finds late: memory would grow
+            gc.collect()
     _close_overtaken(cursor, form, header)
     while not (waiting := _open_quarantine(cursor, header)).empty:
         verdict = _validated(cursor, settings, form, suite, header, waiting, checked)
