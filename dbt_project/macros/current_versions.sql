@@ -35,3 +35,25 @@
 {% macro yes_no(answer) -%}
     case {{ answer }} when '1' then true when '0' then false end
 {%- endmacro %}
+
+
+{#-
+    The members of a repeat (raw.<form>__<repeat>) that exist as of the cut-off. Which version of a submission counts is
+    decided on the submissions: a version that took out every member has no row in the members' view, and deciding
+    there would bring the members of the version before it back.
+-#}
+{% macro current_members(members, versions) -%}
+    {%- set version_keys = ["_source", "_submission_id", "_ingested_at", "_content_hash"] -%}
+    {%- set arrived_at = "coalesce(members._updated_at, members._submitted_at, members._ingested_at)" -%}
+    select distinct on (members._source, members._submission_id, members._position)
+        members.*,
+        {{ arrived_at }} as _arrived_at
+    from {{ members }} as members
+    where
+        ({{ arrived_at }}, members.{{ version_keys | join(", members.") }}) in (
+            select
+                current_submissions._arrived_at,
+                current_submissions.{{ version_keys | join(", current_submissions.") }}
+            from ({{ current_versions(versions) }}) as current_submissions
+        )
+{%- endmacro %}

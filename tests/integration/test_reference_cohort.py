@@ -161,7 +161,8 @@ def test_scores_agree_with_a_computation_in_pandas(settings: Settings, scale: st
     expected = answers.mean(axis=1).where(answers.notna().sum(axis=1) >= needed)
     scored = frame(
         settings,
-        f"select pair_key, filled_on, score from candidate_marts.fct_survey_score where scale_code = '{scale}'",
+        "select pair_key, filled_on, score from candidate_marts.fct_survey_score "
+        f"where scale_code = '{scale}' and form_id = '{form_id}'",
     )
     both = raw[["pair_key", "filled_on"]].assign(expected=expected).merge(scored, on=["pair_key", "filled_on"])
     assert len(both) == len(raw) == len(scored)

@@ -12,6 +12,22 @@ feedback_forms as (
 
 ),
 
+-- only the person's own answers are a scale; a follow-up that found nobody has none
+followups as (
+
+    select * from {{ ref('stg_f7_followup') }}
+    where reach = 'completed' and informant = 'mentee'
+
+),
+
+-- a card that the pair's mentor filled in does not count
+observations as (
+
+    select * from {{ ref('stg_f6_observation') }}
+    where observer <> 'mentor'
+
+),
+
 scale_items as (
 
     select * from {{ ref('scale_items') }}
@@ -45,6 +61,34 @@ forms as (
         feedback_forms.arrived_at,
         to_jsonb(feedback_forms) as answers
     from feedback_forms
+
+    union all
+
+    select
+        followups.submission_key,
+        'f7_followup' as form_id,
+        followups.pair_key,
+        'fu' || followups.horizon as wave,
+        followups.wording,
+        null as assisted_by,
+        followups.filled_on,
+        followups.arrived_at,
+        to_jsonb(followups) as answers
+    from followups
+
+    union all
+
+    select
+        observations.submission_key,
+        'f6_observation' as form_id,
+        observations.pair_key,
+        observations.wave,
+        null as wording,
+        null as assisted_by,
+        observations.filled_on,
+        observations.arrived_at,
+        to_jsonb(observations) as answers
+    from observations
 
 ),
 

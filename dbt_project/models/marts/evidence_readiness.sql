@@ -180,7 +180,11 @@ with_strict_baseline as (
 
     select pair_key
     from scores
-    where is_strict_baseline and score is not null and assisted_by <> 'mentor'
+    where
+        form_id = 'f2_self_report'
+        and is_strict_baseline
+        and score is not null
+        and assisted_by <> 'mentor'
     group by pair_key
     having count(distinct scale_code) = 3
 

@@ -25,6 +25,9 @@ final as (
             else 'not_yet_due'
         end as state,
         scheduled.reach,
+        scheduled.followup_submission_key is null
+        and not scheduled.is_window_closed
+        and scheduled.due_on <= {{ as_of_on() }} + {{ parameter_int('followup_ahead_days') }} as is_due_soon,
         scheduled.due_on,
         scheduled.window_opens_on,
         scheduled.window_closes_on

@@ -19,6 +19,7 @@ renamed as (
         freq as contact_frequency,
         initiator as contact_initiator,
         status as occupation,
+        wording,
         sup1,
         sup2,
         sup3,

@@ -7,20 +7,12 @@ followups as (
 
 ),
 
--- contact without the day of the last one cannot be judged; no contact needs none
 judged as (
 
     select
         followups.*,
         followups.followup_submission_key is not null and followups.reach = 'completed' as is_completed,
-        case
-            when followups.reach <> 'completed' or followups.informant <> 'mentee' then null
-            when not followups.is_in_contact then false
-            when followups.is_in_contact
-                then
-                    followups.filled_on - followups.last_contact_on between 0
-                    and {{ parameter_int('contact_recency_days') }}
-        end as is_contact_kept
+        {{ is_contact_kept('followups') }} as is_contact_kept
     from followups
 
 ),

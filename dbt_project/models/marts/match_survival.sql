@@ -1,0 +1,43 @@
+with
+
+pairs as (
+
+    select * from {{ ref('dim_pair') }}
+    where is_started
+
+),
+
+-- a converted pair goes on as another: its match has not ended, and is not followed further under this key
+cases as (
+
+    select
+        forms.form,
+        greatest(coalesce(pairs.ended_on, {{ as_of_on() }}) - pairs.start_on, 0) as duration_days,
+        pairs.is_ended and not pairs.is_converted as is_event
+    from pairs
+    cross join lateral (values ('all'), (pairs.reporting_form)) as forms (form)
+
+),
+
+curves as (
+
+    {{ kaplan_meier('cases', keys=['form']) }}
+
+),
+
+final as (
+
+    select
+        form,
+        day,
+        at_risk,
+        events,
+        censored,
+        survival,
+        ci_low,
+        ci_high
+    from curves
+
+)
+
+select * from final

@@ -1,0 +1,27 @@
+with
+
+source as (
+
+    {{ current_members(source('raw', 'e1_expert_assessment__plan_items'), source('raw', 'e1_expert_assessment')) }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        {{ submission_key() }} as submission_key,
+        _position as member_number,
+
+        -- dates
+        due_on,
+        done_on,
+
+        -- times
+        _submitted_at as submitted_at,
+        _arrived_at as arrived_at
+    from source
+
+)
+
+select * from renamed
