@@ -44,6 +44,7 @@ from vmeste.sources import load_sources
 from vmeste.tags import Tag
 
 CONFIG = load_sources(get_settings().sources)
+SERVERS = {source.name for source in CONFIG.sources if source.kind != "files"}
 STAGES = [
     (source.name, stage, forms)
     for source in CONFIG.sources
@@ -136,18 +137,23 @@ def ingest_forms() -> None:
         if failures:
             raise RuntimeError(f"{len(failures)} failed, everything else is loaded: {'; '.join(failures)}")
 
+    def read_stage(name: str, stage: str, forms: list[str]) -> Any:
+        # forms of one server are read one after the other: who waits must not keep a slot from other sources
+        reads = extract.override(max_active_tis_per_dagrun=1) if name in SERVERS else extract
+
+        @task_group(group_id=stage)
+        def branch(source: str, form_id: str) -> None:
+            batch = reads(source=source, form_id=form_id)
+            load(source=source, form_id=form_id, batch=batch)
+
+        return branch.expand_kwargs([{"source": name, "form_id": form_id} for form_id in forms])
+
     announced, reported = announce_changes(), report_failures()
     groups = {source.name: TaskGroup(source.name) for source in CONFIG.sources}
     before: dict[str, Any] = {}
     for source, stage, forms in STAGES:
         with groups[source]:
-
-            @task_group(group_id=stage)
-            def branch(source: str, form_id: str) -> None:
-                batch = extract(source=source, form_id=form_id)
-                load(source=source, form_id=form_id, batch=batch)
-
-            branches = branch.expand_kwargs([{"source": source, "form_id": form_id} for form_id in forms])
+            branches = read_stage(source, stage, forms)
         if source in before:
             before[source] >> branches
         branches >> [announced, reported]

@@ -40,6 +40,8 @@ sources:
      forms: {r3_pair: {files: "r3*"}, f4_meeting: {files: "f4*"}}}
   - {name: south, kind: files, location: /srv/south, time_zone: Europe/Moscow,
      forms: {r3_pair: {files: "r3*"}, f7_followup: {files: "f7*"}}}
+  - {name: west, kind: limesurvey, server: "https://west.example.org", connection: west, time_zone: Europe/Moscow,
+     forms: {f4_meeting: {survey: 1}, f7_followup: {survey: 2}}}
 """
 
 
@@ -114,6 +116,10 @@ def test_a_source_waits_for_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert dag.get_task(f"{name}.pairs.extract").upstream_task_ids == set()
         assert dag.get_task(f"{name}.surveys.extract").upstream_task_ids == {f"{name}.pairs.load"}
     loads = {f"{name}.{stage}.load" for name in ("north", "south") for stage in ("pairs", "surveys")}
+    loads.add("west.surveys.load")
+    # forms of one server wait for one another without keeping a slot
+    assert dag.get_task("west.surveys.extract").max_active_tis_per_dagrun == 1
+    assert dag.get_task("north.surveys.extract").max_active_tis_per_dagrun is None
     assert dag.get_task("report_failures").upstream_task_ids == loads
     assert dag.get_task("announce_changes").upstream_task_ids == loads
 
