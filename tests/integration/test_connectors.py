@@ -135,6 +135,14 @@ SCENARIOS: dict[str, list[Step]] = {
 }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def airflow_has_spoken() -> None:
+    """Airflow sets up logging of its own when it is imported: in the middle of a test that listens it deafens it."""
+    from airflow.sdk import ObjectStoragePath
+
+    assert ObjectStoragePath
+
+
 @pytest.fixture(autouse=True)
 def haste(monkeypatch: pytest.MonkeyPatch) -> None:
     """As much patience as ever, without the pauses; log-ins of other tests are forgotten."""
