@@ -199,7 +199,7 @@ def found(form_id: str, changes: list[dict[str, Any]]) -> list[set[str]]:
         members = enrich(Warehouse(), members, inner.name, inner.references.get("references", {}), ZONE)
         verdict = merge(verdict, of_submissions(validate(members, inner), members))
     sound = ~np.isin(np.arange(len(frame)), list(verdict.broken))
-    frame["_is_first"] = is_first(Warehouse(), frame, form_id, references["unique"], sound)
+    frame["_is_first"] = is_first(Warehouse(), frame, form_id, dict.fromkeys(references["unique"], "text"), sound)
     verdict = merge(verdict, validate(frame, on_repeats))
     return [{*verdict.broken.get(row, ()), *verdict.noted.get(row, ())} for row in range(len(frame))]
 
