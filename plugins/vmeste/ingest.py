@@ -185,7 +185,7 @@ def _named(place: str) -> Iterator[None]:
     try:
         yield
     except SourceError as error:
-        if place.split(", ")[0] not in str(error):
+        if not str(error).startswith(place.split(", ")[0]):
             error.args = (f"{place}: {error}",)
         raise
 
