@@ -33,6 +33,7 @@ from vmeste.warehouse.connect import warehouse_url
 from vmeste.warehouse.known import newest_operations
 from vmeste.warehouse.raw_tables import PIPELINE_COLUMNS, POSTGRES_TYPES
 from vmeste.warehouse.references import enrich, is_first
+from vmeste.warehouse.seen import SeenBefore
 from vmeste.warehouse.versions import Settled, Version, moments_from, settle
 
 logger = logging.getLogger(__name__)
@@ -146,6 +147,7 @@ def _load(cursor: Any, settings: Settings, form: Form, suite: Suite, batch: land
         )
     counts: Counter[str] = Counter()
     checked = _Checked()
+    news = _News.of(cursor, form, header)
     with_edit_times = batch.with_edit_times()
     seen_at = moments_from(datetime.fromisoformat(header.landed_at))
     chunks = batch.chunks(ROWS_AT_ONCE)
@@ -155,13 +157,13 @@ def _load(cursor: Any, settings: Settings, form: Form, suite: Suite, batch: land
     for table in chunks:
         text = _read(table, header)
         is_given = np.arange(counts["rows"], counts["rows"] + len(text)) < header.server_count
-        settled = _settle(cursor, form, header, text, seen_at, with_edit_times)
+        settled = _settle(cursor, form, header, text, seen_at, with_edit_times, news)
         for row, moment in settled.arrived_at.items():
             text.loc[row, ["_updated_at", "_arrived_at"]] = pd.Timestamp(moment)
         is_unchanged = text.index.isin(settled.unchanged)
         is_voided = ((text["_operation"] != "upsert") & ~is_unchanged).to_numpy()
         fresh = text[~is_unchanged & ~is_voided].reset_index(drop=True)
-        verdict = _validated(cursor, settings, form, suite, header, fresh, checked)
+        verdict = _validated(cursor, settings, form, suite, header, fresh, checked, news)
         is_broken = _broken(verdict, fresh)
         _append_voids(cursor, form, header, text[is_voided])
         counts["rows"] += len(text)
@@ -175,7 +177,7 @@ def _load(cursor: Any, settings: Settings, form: Form, suite: Suite, batch: land
             gc.collect()
     _close_overtaken(cursor, form, header)
     while not (waiting := _open_quarantine(cursor, header)).empty:
-        verdict = _validated(cursor, settings, form, suite, header, waiting, checked)
+        verdict = _validated(cursor, settings, form, suite, header, waiting, checked, news)
         counts["released"] += int((~_broken(verdict, waiting)).sum())
         _close_tried(cursor, header, waiting["_quarantine_id"], verdict)
     _prove_total(cursor, form, header)
@@ -214,6 +216,29 @@ class _Checked:
             self.unexpected[rule, severity] += unexpected
 
 
+@dataclass(frozen=True, slots=True)
+class _News:
+    """What this load has seen of a form that raw held nothing of: there only its own rows can repeat one another.
+
+    ``submissions`` and ``values`` are None where raw or quarantine held something before, so that they must be asked.
+    """
+
+    submissions: SeenBefore | None
+    values: SeenBefore | None
+
+    @classmethod
+    def of(cls, cursor: Any, form: Form, header: landing.BatchHeader) -> _News:
+        """Look at what is there before the first round."""
+        cursor.execute(
+            f"select exists (select from raw.{form.form_id} where _source = $1::text) "
+            "or exists (select from quarantine.rows where source = $1::text and form_id = $2::text), "
+            f"exists (select from raw.{form.form_id})",
+            parameters=[header.source, header.form_id],
+        )
+        has_submissions, has_values = cursor.fetchone()
+        return cls(None if has_submissions else SeenBefore(), None if has_values else SeenBefore())
+
+
 def _read(table: pa.Table, header: landing.BatchHeader) -> pd.DataFrame:
     """Return a chunk as landed text, with the moments that order versions."""
     text: pd.DataFrame = table.to_pandas()
@@ -232,6 +257,7 @@ def _validated(
     header: landing.BatchHeader,
     rows: pd.DataFrame,
     checked: _Checked,
+    news: _News,
 ) -> Verdict:
     """Check rows of landed text, keep the sound ones in raw and the broken ones in quarantine.
 
@@ -260,7 +286,7 @@ def _validated(
     if on_repeats.expectations:
         sound = ~frame.index.isin(verdict.broken.keys())
         columns = {name: POSTGRES_TYPES[kinds.get(name, "text")] for name in references["unique"]}
-        frame["_is_first"] = is_first(cursor, frame, form.form_id, columns, sound)
+        frame["_is_first"] = is_first(cursor, frame, form.form_id, columns, sound, news.values)
         verdict = merge(verdict, validate(frame, on_repeats))
     if verdict.blocking:
         raise BatchBlocked(
@@ -332,9 +358,15 @@ def _settle(
     text: pd.DataFrame,
     seen_at: Iterator[datetime],
     with_edit_times: AbstractSet[str],
+    news: _News,
 ) -> Settled:
     """Compare the batch with the versions of the same submissions in raw and in quarantine."""
-    _ingest(cursor, "incoming_submissions", text[["_submission_id"]].drop_duplicates())
+    asked = text[["_submission_id"]]
+    if news.submissions is not None:
+        asked = asked[news.submissions.may_repeat(asked)]
+        if asked.empty:
+            return Settled(frozenset(), {})
+    _ingest(cursor, "incoming_submissions", asked.drop_duplicates())
     cursor.execute("analyze incoming_submissions")  # without it PostgreSQL guesses, and sorts all of raw
     cursor.execute(
         f"""

@@ -30,6 +30,7 @@ import pandas as pd
 import pyarrow as pa
 
 from vmeste.forms.repeats import members_of
+from vmeste.warehouse.seen import SeenBefore
 
 REGISTRY = {
     "mentee": ("r1_mentee", "mentee_key"),
@@ -221,11 +222,13 @@ def is_first(
     form_id: str,
     columns: Mapping[str, str],
     sound: npt.NDArray[np.bool_],
+    seen: SeenBefore | None = None,
 ) -> pd.Series:
     """Say for each row whether no other submission has the same values in ``columns`` (name → type in PostgreSQL).
 
     What raw holds came first, then the rows in the order in which the server got them. Rows with a gap in the columns
-    never repeat; of the frame's rows only ``sound`` ones, a mask of shape (rows,), can be repeated.
+    never repeat; of the frame's rows only ``sound`` ones, a mask of shape (rows,), can be repeated. Where raw held
+    nothing before this load, ``seen`` says which rows it need not be asked about.
     """
     rows = frame[[*columns, "_source", "_submission_id", "_submitted_at"]].copy()
     for column in columns:
@@ -233,6 +236,12 @@ def is_first(
             rows[column] = rows[column].dt.strftime("%Y-%m-%d")
         rows[column] = rows[column].astype("string")
     names = list(columns)
+    everybody = frame.index
+    if seen is not None:
+        asked = seen.may_repeat(rows[names])
+        rows, sound = rows[asked], sound[asked]
+        if rows.empty:
+            return pd.Series(True, index=everybody)
     existing = _query(cursor, _alike(cursor, rows[names].dropna().drop_duplicates(), form_id, columns))
     ranks = rows["_submitted_at"].rank(method="first").where(sound)
     everything = pd.concat([existing.assign(_rank=-1.0), rows.assign(_rank=ranks)]).dropna(subset=[*names, "_rank"])
@@ -240,7 +249,7 @@ def is_first(
     everything["_submission"] = everything["_source"].astype(str) + "\0" + everything["_submission_id"].astype(str)
     earliest = everything.groupby(names)["_submission"].transform("first")
     repeats = everything.index[(everything["_submission"] != earliest) & (everything["_rank"] >= 0)]
-    return ~pd.Series(range(len(frame)), index=frame.index).isin(set(repeats))
+    return pd.Series(~everybody.isin(repeats), index=everybody)
 
 
 def _alike(cursor: Any, values: pd.DataFrame, form_id: str, columns: Mapping[str, str]) -> str:
