@@ -3,7 +3,7 @@
     {%- set as_of = (var("as_of") or "") | string | trim -%}
     {%- if not as_of -%}
         now()
-    {%- elif not modules.re.match("^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)$", as_of) -%}
+    {%- elif not modules.re.match("^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]+)?)?(Z|[+-][0-9]{2}:?[0-9]{2})$", as_of) -%}
         {{ exceptions.raise_compiler_error(
             "Variable as_of is '" ~ as_of ~ "'; it must be an ISO timestamp with its zone, such as "
             ~ "2022-01-15T00:00:00+03:00, or empty for everything that has arrived"

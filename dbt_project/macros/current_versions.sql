@@ -9,6 +9,7 @@
     from (
         select
             versions.*,
+            '{{ relation.identifier }}' as _form_id,
             {{ arrived_at }} as _arrived_at,
             row_number() over (
                 partition by versions._source, versions._submission_id
@@ -25,9 +26,12 @@
 {%- endmacro %}
 
 
-{#- The key of a submission across sources: what the server called it is unique only within its source. -#}
-{% macro submission_key() -%}
-    md5(_source || '|' || _submission_id)
+{#-
+    The key of a submission across forms and sources: what the server called it is unique only within its form there (the
+    files of a folder may count from 1 in each). In a staging model the form comes from current_versions.
+-#}
+{% macro submission_key(form_id=none) -%}
+    md5({{ "'" ~ form_id ~ "'" if form_id else "_form_id" }} || '|' || _source || '|' || _submission_id)
 {%- endmacro %}
 
 
@@ -47,6 +51,7 @@
     {%- set arrived_at = "coalesce(members._updated_at, members._submitted_at, members._ingested_at)" -%}
     select distinct on (members._source, members._submission_id, members._position)
         members.*,
+        '{{ versions.identifier }}' as _form_id,
         {{ arrived_at }} as _arrived_at
     from {{ members }} as members
     where

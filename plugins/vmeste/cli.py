@@ -144,11 +144,12 @@ def reconcile() -> None:
 @app.command()
 def transform(
     as_of: Annotated[str, typer.Option(help="Count only what had arrived at this moment (ISO 8601 with zone).")] = "",
+    full_refresh: Annotated[bool, typer.Option(help="Build anew what is otherwise kept by increments.")] = False,
 ) -> None:
     """Build and test the marts, then hold them to their expectations."""
     settings = get_settings()
     _migrate(settings)
-    _transform(settings, as_of)
+    _transform(settings, as_of, full_refresh=full_refresh)
 
 
 @app.command()
@@ -224,14 +225,14 @@ def _said(counts: dict[str, Any] | None) -> str:
     return said + (f", {counts['released']} released from quarantine" if counts["released"] else "")
 
 
-def _transform(settings: Settings, as_of: str) -> None:
+def _transform(settings: Settings, as_of: str, *, full_refresh: bool = False) -> None:
     from datetime import datetime
 
     from vmeste.warehouse import checks
     from vmeste.warehouse import transform as dbt
 
     with _step("marts are built and tested"):
-        dbt.build(settings, as_of=datetime.fromisoformat(as_of) if as_of else None)
+        dbt.build(settings, as_of=datetime.fromisoformat(as_of) if as_of else None, full_refresh=full_refresh)
     with _step("marts meet their expectations"):
         checks.validate_marts(settings)
 

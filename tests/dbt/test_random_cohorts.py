@@ -176,7 +176,8 @@ def models(settings: Settings) -> list[tuple[str, str]]:
 
     for mart in MARTS:
         visit(f"model.vmeste.{mart}")
-    tables = [nodes[name] for name in ordered if nodes[name]["config"]["materialized"] == "table"]
+    kept = {"table", "incremental"}  # an increment's SQL says the whole relation too
+    tables = [nodes[name] for name in ordered if nodes[name]["config"]["materialized"] in kept]
     return [(f"{node['schema']}.{node['name']}", node["compiled_code"]) for node in tables]
 
 
@@ -191,7 +192,7 @@ def connection(settings: Settings, models: list[tuple[str, str]]) -> Iterator[ps
 def columns(connection: psycopg.Connection[dict[str, Any]]) -> dict[str, str]:
     found = connection.execute(
         "select table_schema || '.' || table_name as name, string_agg(column_name, ', ') as columns "
-        "from information_schema.columns where table_schema in ('intermediate', 'marts') group by 1"
+        "from information_schema.columns where table_schema in ('staging', 'intermediate', 'marts') group by 1"
     ).fetchall()
     connection.commit()
     return {row["name"]: row["columns"] for row in found}

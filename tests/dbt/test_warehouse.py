@@ -31,7 +31,7 @@ Compile = Callable[[str], str]
 @pytest.fixture(scope="module", autouse=True)
 def _empty_warehouse(settings: Settings) -> None:
     """Build everything, with all tests, on raw tables that have no row."""
-    transform.build(settings)
+    transform.build(settings, with_unit_tests=True)
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,10 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='differences',
+    unique_key=['pair_key', 'month_starts_on'],
+    indexes=[{'columns': ['pair_key', 'month_starts_on'], 'unique': true}],
+) }}
+
 with
 
 pairs as (

@@ -1,3 +1,11 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='touched',
+    unique_key=['submission_key', 'scale_code'],
+    touched_by=['stg_f2_self_report', 'stg_f3_mentee_feedback', 'stg_f7_followup', 'stg_f6_observation'],
+    indexes=[{'columns': ['submission_key', 'scale_code'], 'unique': true}],
+) }}
+
 with
 
 self_reports as (

@@ -1,3 +1,13 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='touched',
+    unique_key='meeting_key',
+    touched_by=['stg_f4_meeting'],
+    touched_with={'int_pair_periods_kept': 'pair_key'},
+    indexes=[{'columns': ['meeting_key'], 'unique': true}],
+    on_schema_change='fail',
+) }}
+
 with
 
 meetings as (
@@ -8,7 +18,7 @@ meetings as (
 
 pairs as (
 
-    select * from {{ ref('int_pairs_assembled') }}
+    select * from {{ ref('int_pair_periods_kept') }}
 
 ),
 

@@ -1,3 +1,13 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='touched',
+    unique_key=['submission_key', 'scale_code'],
+    touched_by=['int_surveys_scored'],
+    touched_with={'int_pair_periods_kept': 'pair_key'},
+    indexes=[{'columns': ['submission_key', 'scale_code'], 'unique': true}],
+    on_schema_change='fail',
+) }}
+
 with
 
 scores as (
@@ -8,7 +18,7 @@ scores as (
 
 pairs as (
 
-    select * from {{ ref('int_pairs_assembled') }}
+    select * from {{ ref('int_pair_periods_kept') }}
 
 ),
 

@@ -1,3 +1,11 @@
+{{ config(
+    materialized='incremental',
+    incremental_strategy='touched',
+    unique_key='submission_key',
+    touched_by=['raw.f4_meeting'],
+    indexes=[{'columns': ['submission_key'], 'unique': true}],
+) }}
+
 with
 
 source as (

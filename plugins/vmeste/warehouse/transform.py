@@ -57,13 +57,24 @@ def parse(settings: Settings, target: Target = "current") -> Path:
     return target_path(settings, target) / "manifest.json"
 
 
-def build(settings: Settings, target: Target = "current", as_of: datetime | None = None) -> None:
+def build(
+    settings: Settings,
+    target: Target = "current",
+    as_of: datetime | None = None,
+    *,
+    full_refresh: bool = False,
+    with_unit_tests: bool = False,
+) -> None:
     """Seed, run and test the whole project.
 
     Args:
         settings: where the project and its database are.
         target: which schemas to fill.
         as_of: only what had arrived at this moment counts; ``None`` is all that has arrived.
+        full_refresh: build what is kept by increments anew. With an ``as_of``, and where rules changed, dbt does so by
+            itself.
+        with_unit_tests: run dbt's unit tests too. They speak of the code and not of the data, so that the project's
+            tests run them and no refresh does; data tests always run.
 
     Raises:
         TransformError: a model or a test failed; the message names each.
@@ -71,9 +82,10 @@ def build(settings: Settings, target: Target = "current", as_of: datetime | None
     if as_of is not None and as_of.tzinfo is None:
         raise ValueError("as_of needs a time zone")
     arguments = ["build", "--vars", json.dumps(variables(settings, as_of))]
-    if target == "candidate":
-        # unit tests speak of the code, and `make test` has run them; data tests speak of the data
+    if not with_unit_tests:
         arguments += ["--exclude-resource-type", "unit_test"]
+    if full_refresh:
+        arguments.append("--full-refresh")
     _dbt(settings, target, arguments)
 
 
@@ -92,6 +104,9 @@ def _dbt(settings: Settings, target: Target, arguments: list[str]) -> None:
         "--log-path",
         str(folder / "logs"),
         "--no-use-colors",
+        # each statement at level debug costs a tenth of a build; a failure is told in full without them
+        "--log-level-file",
+        "info",
     ]
     # a process of its own: dbt keeps global state, and its memory goes back when it ends
     outcome = subprocess.run(
