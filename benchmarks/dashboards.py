@@ -86,7 +86,8 @@ def fill(connection: psycopg.Connection[tuple[object, ...]]) -> int:
             "split_value, status, eligible, due, reached, measured, achieved, share, ci_low, ci_high, coverage, "
             "coverage_band, worst_case, best_case, deteriorated, deterioration_known, is_count_shown, is_share_shown, "
             "definition_version) select %s, code, period_view, %s, split_by, value::text, 'shown', 60, 50, 45, 40, "
-            "30, 0.75, 0.6, 0.86, 0.8, 'publish', 0.6, 0.8, value %% 3, 40, true, true, '1' from unnest(%s::text[]) as code "
+            "30, 0.75, 0.6, 0.86, 0.8, 'publish', 0.6, 0.8, value %% 3, 40, true, true, '1' "
+            "from unnest(%s::text[]) as code "
             "cross join unnest(array['quarter', 'rolling_4q', 'cohort_year']) as period_view "
             "cross join unnest(array['all', 'form', 'group', 'sex', 'age_band']) as split_by "
             "cross join generate_series(1, case split_by when 'all' then 1 else %s end) as value",

@@ -113,7 +113,9 @@
 
 {#- Refuse a model whose rows may change although none of its submissions was touched. -#}
 {% macro refuse_untouchable(sql, sources) -%}
-    {%- if modules.re.search("\\b(now\\(\\)|current_(date|timestamp)|localtimestamp)", sql | lower) -%}
+    {#- which parameters are in force depends on the date too, but the note knows of them -#}
+    {%- set fixed = sql | replace(parameters_in_force(), "") if reads_parameters() else sql -%}
+    {%- if modules.re.search("\\b(now\\(\\)|current_(date|timestamp)|localtimestamp)", fixed | lower) -%}
         {{ exceptions.raise_compiler_error(
             "It depends on today's date and so changes by itself: use incremental_strategy differences"
         ) }}
@@ -133,13 +135,18 @@
 {%- endmacro %}
 
 
+{% macro reads_parameters() -%}
+    {{ return("seed.vmeste.parameters" in model.depends_on.nodes) }}
+{%- endmacro %}
+
+
 {#- What a build notes: the rules it went by, the server, its snapshot, and how many raw rows that snapshot shows. -#}
 {% macro build_note(sql, sources) -%}
     {%- set seeds = ["''"] -%}
     {%- for node_id in model.depends_on.nodes if node_id.startswith("seed.") and sources -%}
-        {%- do seeds.append(
-            "(select string_agg(seed::text, '|' order by seed::text) from " ~ ref(graph.nodes[node_id].name) ~ " as seed)"
-        ) -%}
+        {%- set seed = graph.nodes[node_id].name -%}
+        {%- set rows = parameters_in_force() if seed == "parameters" else ref(seed) -%}
+        {%- do seeds.append("(select string_agg(seed::text, '|' order by seed::text) from " ~ rows ~ " as seed)") -%}
     {%- endfor -%}
     {%- set found = run_query(
         "select pg_current_snapshot()::text, system_identifier::text, md5(concat_ws('|', " ~ seeds | join(", ")

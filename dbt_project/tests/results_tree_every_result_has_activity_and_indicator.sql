@@ -42,8 +42,9 @@ activities as (
 
 indicators as (
 
-    select distinct published_under_node_code as result_code
-    from {{ ref('results_indicators') }}
+    select distinct result_code
+    from {{ ref('indicator_definitions') }}
+    where is_current and kind = 'headline'
 
 )
 

@@ -1,4 +1,4 @@
--- One scan for all forms: their models get the version that counts from one macro, and a test of each would say the same.
+-- One test for all forms: their models get the version that counts from one macro.
 {% set models = [
     "stg_r1_mentee",
     "stg_r2_mentor",
@@ -19,13 +19,23 @@
     "stg_e1_expert_assessment",
 ] %}
 
-{% for name in models %}
-select
-    '{{ name }}' as model_name,
-    submission_key,
-    count(*) as row_count
-from {{ ref(name) }}
-group by submission_key
-having count(*) > 1 or submission_key is null
-{% if not loop.last %}union all{% endif %}
-{% endfor %}
+with
+
+counted as (
+
+    {% for name in models %}
+        select
+            '{{ name }}' as model_name,
+            submission_key,
+            count(*) as row_count
+        from {{ ref(name) }}
+        group by submission_key
+        having count(*) > 1 or submission_key is null
+        {% if not loop.last %}
+            union all
+        {% endif %}
+    {% endfor %}
+
+)
+
+select * from counted

@@ -123,10 +123,15 @@ def test_each_data_test_has_a_name_that_claims_something(manifest: dict[str, Any
             assert node["name"] != node["alias"] or not node["name"].startswith(metadata["name"] + "_"), node["name"]
 
 
+def test_each_indicator_is_united_without_being_listed(manifest: dict[str, Any]) -> None:
+    computed = {name for name in models(manifest, "intermediate") if name.startswith("int_indicator_")}
+    united = models(manifest)["int_indicators_united"]
+    assert {name.split(".")[-1] for name in united["depends_on"]["nodes"]} == computed
+    assert [name for name in computed if name in united["raw_code"]] == []
+
+
 def test_each_indicator_of_the_seed_has_its_model_and_each_model_its_definition(manifest: dict[str, Any]) -> None:
     seed = (PROJECT / "seeds" / "indicator_definitions.csv").read_text(encoding="utf-8").splitlines()[1:]
     defined = {f"int_indicator_{line.split(',', 1)[0].replace('.', '_')}" for line in seed}
     computed = {name for name in models(manifest, "intermediate") if name.startswith("int_indicator_")}
-    united = {name.split(".")[-1] for name in models(manifest)["fct_indicator_outcome"]["depends_on"]["nodes"]}
     assert computed == defined
-    assert computed <= united

@@ -23,6 +23,7 @@ from vmeste.releases.candidate import (
     QuarantineCount,
     read_candidate,
 )
+from vmeste.releases.checks import failed_checks
 from vmeste.releases.disclosure import COLUMNS, IndicatorValue, hide
 from vmeste.releases.publish import Approval, PublishError, draft, publish, read_release, verify
 from vmeste.releases.quarters import Quarter
@@ -308,7 +309,8 @@ create table candidate_marts.indicator_quarterly (
     eligible bigint, due bigint, reached bigint, measured bigint, achieved bigint, share double precision,
     ci_low double precision, ci_high double precision, coverage double precision, coverage_band text,
     worst_case double precision, best_case double precision, deteriorated bigint, deterioration_known bigint,
-    is_count_shown boolean, is_share_shown boolean, definition_version text
+    is_count_shown boolean, is_share_shown boolean, definition_version text,
+    kind text default 'headline', parameter_versions text default 'feedback_min_score v1 = 4'
 );
 create table candidate_marts.pair_flow_quarterly (
     quarter text, form text, active_at_end bigint, started bigint, ended bigint
@@ -341,10 +343,12 @@ insert into candidate_marts.evidence_readiness values
 ('first', 'R-1', 'results', 2030, 'met', 1, 1, 'Пояснение', 1);
 create table candidate_seeds.indicator_definitions (
     indicator_code text, definition_version integer, name_ru text, short_name_ru text, source_forms text,
-    approved_on date
+    approved_on date, kind text, companion_of text, parameters text, is_current boolean
 );
 insert into candidate_seeds.indicator_definitions values
-('2.2', 1, 'Название', 'Имя', 'f3_mentee_feedback', '2031-01-01'), ('2.2', 0, 'Прежнее название', null, null, null);
+('2.2', 1, 'Название', 'Имя', 'f3_mentee_feedback', '2031-01-01', 'headline', null, 'feedback_min_score', true),
+('2.2x', 1, 'Сопутствующий', 'Рядом', 'f3_mentee_feedback', '2031-01-01', 'companion', '2.2', null, true),
+('2.2', 0, 'Прежнее название', null, null, null, 'headline', null, null, false);
 create table candidate_seeds.standard_sections (section text, name_ru text, sort_order integer);
 create table candidate_seeds.standard_levels (section text, year integer, level_ru text);
 insert into candidate_seeds.standard_levels values ('data', 2030, 'базовый');
@@ -378,10 +382,15 @@ def marts(settings: Settings, warehouse: Connection) -> Iterator[Connection]:
             cell("2.2", 30, 40, 40, quarter=Quarter(2029, 4)),
             cell("2.2", 30, 40, 40, quarter=Quarter(2029, 3)),
             cell("2.2", 30, 40, 40, quarter=QUARTER.next),
+            cell("2.2x", 20, 48, 48),
+            cell("2.2x", 10, 20, 20, split=("sex", "f")),
         ]
         cursor.executemany(
             f"insert into candidate_marts.indicator_quarterly ({names}) values ({places})".encode(),
             [[getattr(value, name) for name in COLUMNS] for value in values],
+        )
+        cursor.execute(
+            "update candidate_marts.indicator_quarterly set kind = 'companion' where indicator_code = '2.2x'"
         )
         cursor.executemany(
             b"insert into candidate_seeds.standard_sections values (%s, %s, %s)",
@@ -422,16 +431,38 @@ def marts(settings: Settings, warehouse: Connection) -> Iterator[Connection]:
 def test_candidate_is_read_as_of_its_cutoff(marts: Connection) -> None:
     candidate = read_candidate(marts, QUARTER, form_titles={"f4_meeting": "F4. Журнал встреч"})
     assert candidate.cutoff_at == CUTOFF
-    cells = {(value.quarter, value.split_by): value for value in candidate.indicators}
+    cells = {(v.quarter, v.split_by): v for v in candidate.indicators if v.indicator_code == "2.2"}
     assert set(cells) == {("2031-Q4", "all"), ("2031-Q4", "sex"), ("2031-Q3", "all"), ("2029-Q4", "all")}
     assert cells["2031-Q4", "all"].achieved == 40
     assert cells["2031-Q4", "sex"].achieved is None, "hidden before anybody sees it"
-    assert [(d.indicator_code, d.version, d.name_ru) for d in candidate.definitions] == [("2.2", "1", "Название")]
+    assert [(d.indicator_code, d.version, d.name_ru) for d in candidate.definitions] == [
+        ("2.2", "1", "Название"),
+        ("2.2x", "1", "Сопутствующий"),
+    ]
     assert {flow.quarter for flow in candidate.pair_flow} == {"2031-Q4", "2031-Q3"}
     assert [(measure.value, measure.q1) for measure in candidate.programme] == [(5.0, 4.5)]
     assert list(candidate.sections.items()) == list(SECTIONS.items())
     assert [check.recommendation_id for check in candidate.readiness] == ["R-1", "R-2"]
     assert [(figure.numerator, figure.denominator) for figure in candidate.legacy] == [(40, 48)]
+
+
+def test_companion_has_no_splits(marts: Connection) -> None:
+    """It has the same people as its headline: cells that are hidden there would follow from those shown here."""
+    candidate = read_candidate(marts, QUARTER)
+    assert [(v.quarter, v.split_by) for v in candidate.indicators if v.indicator_code == "2.2x"] == [("2031-Q4", "all")]
+    assert [code for code in ("2.2", "2.2x") if candidate.is_companion(code)] == ["2.2x"]
+
+
+def test_definition_says_the_parameters_that_were_used(marts: Connection) -> None:
+    assert read_candidate(marts, QUARTER).definition("2.2", "1").columns["parameters"] == "feedback_min_score v1 = 4"
+    marts.execute("update candidate_marts.indicator_quarterly set parameter_versions = 'feedback_min_score v2 = 4.5'")
+    changed = read_candidate(marts, QUARTER)
+    assert changed.definition("2.2", "1").columns["parameters"] == "feedback_min_score v2 = 4.5"
+
+
+def test_current_indicator_without_a_cell_is_not_released(marts: Connection) -> None:
+    marts.execute("delete from candidate_marts.indicator_quarterly where indicator_code = '2.2x'")
+    assert "2.2x has no headline in the view rolling_4q" in failed_checks(read_candidate(marts, QUARTER))
 
 
 def test_follow_ups_are_counted_by_form_and_horizon(marts: Connection) -> None:
@@ -453,7 +484,10 @@ def test_quarantine_and_late_rows_are_counted(marts: Connection) -> None:
 
 
 def test_provenance_sees_the_versions_of_the_cutoff(marts: Connection) -> None:
-    marts.execute("update candidate_seeds.indicator_definitions set source_forms = 'f3_mentee_feedback, f4_meeting'")
+    marts.execute(
+        "update candidate_seeds.indicator_definitions set source_forms = 'f3_mentee_feedback, f4_meeting' "
+        "where indicator_code = '2.2'"
+    )
     meetings = [count for count in read_candidate(marts, QUARTER).provenance if count.form_id == "f4_meeting"]
     assert meetings == [
         Provenance("2.2", "f4_meeting", "1", submissions=1, versions=1),

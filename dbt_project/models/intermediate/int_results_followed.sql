@@ -29,26 +29,20 @@ self_reports as (
 -- what there is to sustain: results 1 to 3 that were positive when the pair ended
 positives as (
 
-    {% for indicator_model, result_code, scale_code in [
-        ('int_indicator_1_1', 'R1', 'MOT'),
-        ('int_indicator_2_1', 'R2', 'SUP'),
-        ('int_indicator_3_1', 'R3', 'LIF'),
-    ] %}
-        select
-            '{{ result_code }}' as result_code,
-            '{{ scale_code }}' as scale_code,
-            pair_key
-        from {{ ref(indicator_model) }}
-        where
-            milestone = 'end'
-            and is_eligible
-            and is_reached
-            and is_measured
-            and is_achieved
-        {% if not loop.last %}
-            union all
-        {% endif %}
-    {% endfor %}
+    select
+        results.result_code,
+        results.scale_code,
+        indicators.pair_key
+    from {{ ref('int_indicators_united') }} as indicators
+    inner join (
+        values ('1.1', 'R1', 'MOT'), ('2.1', 'R2', 'SUP'), ('3.1', 'R3', 'LIF')
+    ) as results (indicator_code, result_code, scale_code) on indicators.indicator_code = results.indicator_code
+    where
+        indicators.milestone = 'end'
+        and indicators.is_eligible
+        and indicators.is_reached
+        and indicators.is_measured
+        and indicators.is_achieved
 
 ),
 

@@ -26,14 +26,19 @@ edges as (
 
 result_indicators as (
 
-    select * from {{ ref('results_indicators') }}
+    select
+        indicator_code,
+        node_code,
+        result_code as published_under_node_code
+    from {{ ref('indicator_definitions') }}
+    where is_current and kind = 'headline'
 
 ),
 
 definitions as (
 
     select * from {{ ref('indicator_definitions') }}
-    where is_current
+    where is_current and kind = 'headline'
 
 ),
 

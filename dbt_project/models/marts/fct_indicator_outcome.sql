@@ -1,38 +1,8 @@
-{#- A new indicator: a model of the same columns, its name here, its definition in the seeds. -#}
-{%- set indicator_models = [
-    "int_indicator_1_1",
-    "int_indicator_2_1",
-    "int_indicator_2_2",
-    "int_indicator_2_3",
-    "int_indicator_3_1",
-] -%}
-
 with
 
 united as (
 
-    {% for indicator_model in indicator_models %}
-        select
-            indicator_code,
-            pair_key,
-            mentee_key,
-            milestone,
-            event_on,
-            cohort_on,
-            group_on,
-            is_eligible,
-            is_window_closed,
-            is_reached,
-            is_measured,
-            is_achieved,
-            is_deteriorated,
-            value_before,
-            value_after
-        from {{ ref(indicator_model) }}
-        {% if not loop.last %}
-            union all
-        {% endif %}
-    {% endfor %}
+    select * from {{ ref('int_indicators_united') }}
 
 ),
 
@@ -130,8 +100,7 @@ definitions as (
 
 parameters as (
 
-    select * from {{ ref('parameters') }}
-    where is_current
+    select * from {{ parameters_in_force() }} as in_force
 
 ),
 
@@ -154,9 +123,9 @@ final as (
         one_per_mentee.value_after,
         case
             when one_per_mentee.is_reached_measured
-                then
-                    (one_per_mentee.value_after - one_per_mentee.value_before)
-                    / nullif(cast(sd.value as double precision) * sqrt(2 * (1 - cast(r.value as double precision))), 0)
+                then {{ reliable_change_of(
+                    'one_per_mentee.value_before', 'one_per_mentee.value_after', 'sd.value', 'r.value'
+                ) }}
         end as reliable_change,
         one_per_mentee.is_eligible,
         one_per_mentee.is_due,
@@ -164,6 +133,11 @@ final as (
         one_per_mentee.is_reached_measured as is_measured,
         one_per_mentee.is_reached_measured and one_per_mentee.is_achieved as is_achieved,
         case when one_per_mentee.is_reached_measured then one_per_mentee.is_deteriorated end as is_deteriorated,
+        case
+            when one_per_mentee.is_reached_measured then one_per_mentee.value_before >= ceiling.value
+        end as is_at_ceiling,
+        one_per_mentee.milestone = 'end' and not pairs.is_closed_early as is_completer,
+        definitions.definition_version,
         one_per_mentee.event_on as event_date,
         one_per_mentee.cohort_on
     from one_per_mentee
@@ -177,6 +151,7 @@ final as (
     left join definitions on one_per_mentee.indicator_code = definitions.indicator_code
     left join parameters as sd on 'sd1_' || lower(definitions.scale_code) = sd.parameter_code
     left join parameters as r on 'reliability_' || lower(definitions.scale_code) = r.parameter_code
+    left join parameters as ceiling on 'ceiling_' || lower(definitions.scale_code) = ceiling.parameter_code
 
 )
 

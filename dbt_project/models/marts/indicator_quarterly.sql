@@ -14,27 +14,72 @@ definitions as (
 
 ),
 
+-- which versions of which parameters an indicator was computed with
+parameter_versions as (
+
+    select
+        definitions.indicator_code,
+        string_agg(
+            in_force.parameter_code || ' v' || in_force.parameter_version || ' = ' || trim_scale(in_force.value),
+            '; '
+            order by in_force.parameter_code
+        ) as parameter_versions
+    from definitions
+    inner join {{ parameters_in_force() }} as in_force
+        on in_force.parameter_code = any(string_to_array(definitions.parameters, ' '))
+    group by definitions.indicator_code
+
+),
+
 windows as (
 
     select * from {{ ref('int_windows_opened') }}
 
 ),
 
+-- counted once for each combination of the splits, so that a split adds up counts and does not go through people again
+combinations as (
+
+    select
+        indicator_code,
+        period_view,
+        quarter,
+        form,
+        mentee_group,
+        sex,
+        age_band,
+        count(*) as eligible,
+        count(*) filter (where is_due) as due,
+        count(*) filter (where is_reached) as reached,
+        count(*) filter (where is_measured) as measured,
+        count(*) filter (where is_achieved) as achieved,
+        count(is_deteriorated) as deterioration_known,
+        count(*) filter (where is_deteriorated) as deteriorated,
+        count(is_at_ceiling) as ceiling_known,
+        count(*) filter (where is_at_ceiling) as at_ceiling,
+        count(*) filter (where is_completer) as completers_eligible,
+        count(*) filter (where is_completer and is_measured) as completers_measured,
+        count(*) filter (where is_completer and is_achieved) as completers_achieved
+    from outcomes
+    group by indicator_code, period_view, quarter, form, mentee_group, sex, age_band
+
+),
+
 outcome_splits as (
 
     select
-        outcomes.*,
+        combinations.*,
         splits.split_by,
         splits.split_value
-    from outcomes
+    from combinations
     cross join
         lateral (
             values
             ('all', 'all'),
-            ('form', outcomes.form),
-            ('group', outcomes.mentee_group),
-            ('sex', outcomes.sex),
-            ('age_band', outcomes.age_band)
+            ('form', combinations.form),
+            ('group', combinations.mentee_group),
+            ('sex', combinations.sex),
+            ('age_band', combinations.age_band)
         ) as splits (split_by, split_value)
 
 ),
@@ -60,13 +105,18 @@ counts as (
         quarter,
         split_by,
         split_value,
-        count(*) as eligible,
-        count(*) filter (where is_due) as due,
-        count(*) filter (where is_reached) as reached,
-        count(*) filter (where is_measured) as measured,
-        count(*) filter (where is_achieved) as achieved,
-        count(is_deteriorated) as deterioration_known,
-        count(*) filter (where is_deteriorated) as deteriorated
+        cast(sum(eligible) as bigint) as eligible,
+        cast(sum(due) as bigint) as due,
+        cast(sum(reached) as bigint) as reached,
+        cast(sum(measured) as bigint) as measured,
+        cast(sum(achieved) as bigint) as achieved,
+        cast(sum(deterioration_known) as bigint) as deterioration_known,
+        cast(sum(deteriorated) as bigint) as deteriorated,
+        cast(sum(ceiling_known) as bigint) as ceiling_known,
+        cast(sum(at_ceiling) as bigint) as at_ceiling,
+        cast(sum(completers_eligible) as bigint) as completers_eligible,
+        cast(sum(completers_measured) as bigint) as completers_measured,
+        cast(sum(completers_achieved) as bigint) as completers_achieved
     from outcome_splits
     group by indicator_code, period_view, quarter, split_by, split_value
 
@@ -93,6 +143,8 @@ cells as (
         split_values.split_by,
         split_values.split_value,
         definitions.definition_version,
+        definitions.kind,
+        parameter_versions.parameter_versions,
         definitions.status = 'planned'
         and coalesce(
             case windows.period_view
@@ -107,10 +159,16 @@ cells as (
         coalesce(counts.measured, 0) as measured,
         coalesce(counts.achieved, 0) as achieved,
         coalesce(counts.deterioration_known, 0) as deterioration_known,
-        coalesce(counts.deteriorated, 0) as deteriorated
+        coalesce(counts.deteriorated, 0) as deteriorated,
+        coalesce(counts.ceiling_known, 0) as ceiling_known,
+        coalesce(counts.at_ceiling, 0) as at_ceiling,
+        coalesce(counts.completers_eligible, 0) as completers_eligible,
+        coalesce(counts.completers_measured, 0) as completers_measured,
+        coalesce(counts.completers_achieved, 0) as completers_achieved
     from definitions
     cross join windows
     cross join split_values
+    left join parameter_versions on definitions.indicator_code = parameter_versions.indicator_code
     left join first_eligible on definitions.indicator_code = first_eligible.indicator_code
     left join counts
         on
@@ -136,6 +194,8 @@ shares as (
         not suppressed.is_planned and suppressed.measured > 0 as has_data,
         not suppressed.is_planned
         and suppressed.measured >= {{ parameter('percent_min_measured') }} as has_share,
+        not suppressed.is_planned
+        and suppressed.completers_measured >= {{ parameter('percent_min_measured') }} as has_completers_share,
         cast(suppressed.measured as double precision) / nullif(suppressed.eligible, 0) as covered
     from suppressed
 
@@ -147,9 +207,11 @@ final as (
         quarter,
         period_view,
         indicator_code,
+        kind,
         split_by,
         split_value,
         definition_version,
+        parameter_versions,
         status,
         case
             when is_planned or covered is null then null
@@ -172,6 +234,19 @@ final as (
         case
             when has_share then cast(achieved + eligible - measured as double precision) / eligible
         end as best_case,
+        case when has_data and ceiling_known > 0 then at_ceiling end as at_ceiling,
+        case when not is_planned then completers_eligible end as completers_eligible,
+        case when not is_planned then completers_measured end as completers_measured,
+        case when has_data and completers_measured > 0 then completers_achieved end as completers_achieved,
+        case
+            when has_completers_share then cast(completers_achieved as double precision) / completers_measured
+        end as completers_share,
+        case
+            when has_completers_share then {{ wilson_low('completers_achieved', 'completers_measured') }}
+        end as completers_ci_low,
+        case
+            when has_completers_share then {{ wilson_high('completers_achieved', 'completers_measured') }}
+        end as completers_ci_high,
         is_count_shown,
         is_share_shown
     from shares

@@ -303,6 +303,7 @@ def _show_indicators(settings: Settings, console: Console) -> None:
             from published.current_indicator_values as published
             inner join seeds.indicator_definitions as definitions
                 on published.indicator_code = definitions.indicator_code and definitions.is_current
+                and definitions.kind = 'headline'
             left join seeds.legacy_indicators as legacy on published.indicator_code = legacy.indicator_code
             where published.quarter = %s and published.period_view = 'rolling_4q' and published.split_by = 'all'
             order by published.indicator_code

@@ -50,7 +50,10 @@ class CandidateError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One indicator's definition, as in the seed ``indicator_definitions``: every column, as text."""
+    """One indicator's definition, as in the seed ``indicator_definitions``: every column, as text.
+
+    ``parameters`` holds the versions and values that the mart used: "sd1_sup v1 = 0.8; …".
+    """
 
     indicator_code: str
     columns: Mapping[str, str | None]
@@ -64,6 +67,21 @@ class Definition:
     def short_name_ru(self) -> str:
         """The name as leadership calls it."""
         return self.columns.get("short_name_ru") or self.name_ru
+
+    @property
+    def is_headline(self) -> bool:
+        """Whether it is one of the indicators that the practice reports; a companion only stands beside one."""
+        return self.columns.get("kind") != "companion"
+
+    @property
+    def companion_of(self) -> str:
+        """The code of the indicator that a companion stands beside, '' for a headline."""
+        return "" if self.is_headline else self.columns.get("companion_of") or ""
+
+    @property
+    def is_reliable_change(self) -> bool:
+        """Whether it counts changes that the error of measurement does not explain, not any change."""
+        return "reliable_change_min" in (self.columns.get("parameters") or "")
 
     @property
     def is_approved(self) -> bool:
@@ -223,6 +241,10 @@ class Candidate:
                 return definition
         raise CandidateError(f"indicator {code}: there is no definition of version {version!r}")
 
+    def is_companion(self, code: str) -> bool:
+        """Say whether an indicator only stands beside one of those that the practice reports."""
+        return any(found.indicator_code == code and not found.is_headline for found in self.definitions)
+
     @property
     def own_values(self) -> tuple[IndicatorValue, ...]:
         """The cells of the candidate's quarter: what a release freezes."""
@@ -321,8 +343,11 @@ def _indicators(reader: _Reader, quarter: Quarter) -> list[IndicatorValue]:
     for _ in range(QUARTERS_BACK):
         first = first.previous
     found = reader.rows(
+        # The splits of a companion stay in the mart: it has the same people as its headline, so that cells which are
+        # hidden in one table would follow from the other.
         "select {columns} from {marts}.indicator_quarterly "
-        "where quarter = %s or (split_by = 'all' and quarter between %s and %s) "
+        "where (quarter = %s and kind is distinct from 'companion') "
+        "or (split_by = 'all' and quarter between %s and %s) "
         "order by indicator_code, period_view, quarter, split_by, split_value",
         (str(quarter), str(first), str(quarter)),
         columns=sql.SQL(", ").join(map(sql.Identifier, COLUMNS)),
@@ -357,14 +382,22 @@ def _seed(reader: _Reader, name: str) -> list[Row]:
 
 
 def _definitions(reader: _Reader, indicators: Sequence[IndicatorValue]) -> tuple[Definition, ...]:
-    """Return the definitions that the cells were computed by, one for each indicator and version used."""
+    """Return the definitions that the cells were computed by, and every current one, whether it has a cell or not."""
     used = {(value.indicator_code, value.definition_version) for value in indicators}
-    definitions = [
-        Definition(str(row["indicator_code"]), {name: _text(cell) for name, cell in row.items()})
-        for row in _seed(reader, "indicator_definitions")
-    ]
+    parameters = {
+        (row["indicator_code"], str(row["definition_version"])): row["parameter_versions"]
+        for row in reader.rows(
+            "select distinct indicator_code, definition_version, parameter_versions from {marts}.indicator_quarterly"
+        )
+    }
+    definitions = []
+    for row in _seed(reader, "indicator_definitions"):
+        key = (str(row["indicator_code"]), str(row["definition_version"]))
+        columns = {name: _text(cell) for name, cell in row.items()} | {"parameters": parameters.get(key)}
+        if key in used or row.get("is_current"):
+            definitions.append(Definition(key[0], columns))
     kept = sorted(
-        (definition for definition in definitions if (definition.indicator_code, definition.version) in used),
+        definitions,
         key=lambda definition: (definition.indicator_code, definition.version),
     )
     missing = used - {(definition.indicator_code, definition.version) for definition in kept}

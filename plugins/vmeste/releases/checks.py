@@ -11,7 +11,6 @@ from itertools import pairwise
 from vmeste.releases.candidate import Candidate
 from vmeste.releases.disclosure import IndicatorValue
 
-INDICATORS = ("1.1", "2.1", "2.2", "2.3", "3.1")
 PERIOD_VIEWS = ("quarter", "rolling_4q", "cohort_year")
 TOLERANCE = 1e-9
 
@@ -22,7 +21,7 @@ def failed_checks(candidate: Candidate) -> tuple[str, ...]:
 
 
 def _failures(candidate: Candidate) -> Iterator[str]:
-    for code in INDICATORS:
+    for code in sorted({definition.indicator_code for definition in candidate.definitions}):
         for view in PERIOD_VIEWS:
             if candidate.headline(code, view) is None:
                 yield f"{code} has no headline in the view {view}"

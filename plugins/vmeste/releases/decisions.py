@@ -26,7 +26,11 @@ class Decision:
 
 def decisions(candidate: Candidate) -> tuple[Decision, ...]:
     """Return the matters in order of urgency: children first, then the figures, then the data and the evidence."""
-    headlines = [value for value in candidate.own_values if value.is_headline and value.period_view == HEADLINE_VIEW]
+    headlines = [
+        value
+        for value in candidate.own_values
+        if value.is_headline and value.period_view == HEADLINE_VIEW and not candidate.is_companion(value.indicator_code)
+    ]
     return (
         *_deteriorations(headlines),
         *_missed_follow_ups(candidate),
@@ -94,7 +98,11 @@ def _not_there(headlines: list[IndicatorValue]) -> Iterator[Decision]:
 
 
 def _unapproved(candidate: Candidate) -> Iterator[Decision]:
-    codes = sorted({found.indicator_code for found in candidate.definitions if not found.is_approved})
+    open_ = [found for found in candidate.definitions if not found.is_approved]
+    codes = sorted({found.indicator_code for found in open_ if found.is_headline})
+    companions = {found.indicator_code for found in open_ if not found.is_headline}
+    if companions:
+        codes.append(counted(len(companions), "сопутствующий", "сопутствующих", "сопутствующих"))
     if codes:
         yield Decision("Определения не утверждены", ", ".join(codes), "когда их утвердит методолог?")
 

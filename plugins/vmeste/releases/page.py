@@ -68,6 +68,7 @@ class IndicatorRow:
     previous: str
     worse: str
     is_worse: bool
+    reliable: str  # of a gain: how many gained more than the error of measurement explains; '' if nothing says so
     legacy: str
     legacy_year: int | None
 
@@ -218,7 +219,8 @@ def _window(quarter: Quarter) -> str:
 
 
 def _codes(candidate: Candidate) -> list[str]:
-    return sorted({value.indicator_code for value in candidate.own_values})
+    present = {value.indicator_code for value in candidate.own_values}
+    return sorted(code for code in present if not candidate.is_companion(code))
 
 
 def _quarters(last: Quarter, count: int) -> list[Quarter]:
@@ -252,6 +254,7 @@ def _indicator_row(candidate: Candidate, code: str) -> IndicatorRow:
         previous=_previous(value, before),
         worse=_worse(value),
         is_worse=(value.deteriorated or 0) >= DETERIORATED_FROM,
+        reliable=_reliable(candidate, code),
         legacy=_legacy(legacy),
         legacy_year=None if legacy is None else legacy.year,
     )
@@ -344,6 +347,16 @@ def _worse(value: IndicatorValue) -> str:
     if value.deteriorated is None:
         return "неизвестно" if value.achieved is not None else "–"
     return f"{value.deteriorated} из {value.deterioration_known}"
+
+
+def _reliable(candidate: Candidate, code: str) -> str:
+    """Say the reliable gain beside any gain: the two differ greatly, and the headline is one of them."""
+    for definition in candidate.definitions:
+        if definition.companion_of == code and definition.is_reliable_change:
+            value = candidate.headline(definition.indicator_code, HEADLINE_VIEW)
+            if value is not None and value.achieved is not None:
+                return f"{value.achieved} из {value.measured}"
+    return ""
 
 
 def _legacy(figure: LegacyFigure | None) -> str:

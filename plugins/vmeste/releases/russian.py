@@ -47,7 +47,10 @@ DEFINITION_COLUMNS = {
     "indicator_code": "Показатель",
     "definition_version": "Версия",
     "status": "Статус определения",
+    "kind": "Вид",
+    "companion_of": "К показателю",
     "result_code": "Результат",
+    "node_code": "Узел дерева результатов",
     "name_ru": "Название",
     "short_name_ru": "Краткое название",
     "numerator_ru": "Числитель",
@@ -56,6 +59,7 @@ DEFINITION_COLUMNS = {
     "instrument": "Инструмент",
     "source_forms": "Формы",
     "scale_code": "Шкала",
+    "parameters": "Параметры",
     "approved_on": "Утверждено",
     "sort_order": "Порядок",
 }

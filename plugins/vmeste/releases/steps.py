@@ -200,7 +200,8 @@ def _write(candidate: Candidate, planned: Release, folder: Path) -> dict[str, st
 def _summary(candidate: Candidate) -> str:
     """Return the five headlines as a Markdown table for the approval's form."""
     lines = ["| Показатель | n/N | Доля | Охват |", "| --- | --- | --- | --- |"]
-    for definition in sorted(candidate.definitions, key=lambda definition: definition.indicator_code):
+    headlines = [definition for definition in candidate.definitions if definition.is_headline]
+    for definition in sorted(headlines, key=lambda definition: definition.indicator_code):
         value = candidate.headline(definition.indicator_code, "rolling_4q")
         if value is None:
             continue

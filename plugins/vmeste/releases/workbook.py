@@ -81,6 +81,7 @@ def write_workbook(candidate: Candidate, release: Release, path: Path) -> None:
     for view, title in VIEW_SHEETS.items():
         _indicators(book, candidate, view, title)
     _splits(book, candidate)
+    _companions(book, candidate)
     _pairs(book, candidate)
     _follow_ups(book, candidate)
     _decisions(book, candidate)
@@ -127,7 +128,11 @@ def _legacy_text(reported: str, denominator: int | None) -> str:
 
 
 def _indicators(book: Workbook, candidate: Candidate, view: str, title: str) -> None:
-    chosen = [value for value in candidate.indicators if value.is_headline and value.period_view == view]
+    chosen = [
+        value
+        for value in candidate.indicators
+        if value.is_headline and value.period_view == view and not candidate.is_companion(value.indicator_code)
+    ]
     # newest quarter first: that is what the workbook is opened for
     chosen.sort(key=lambda value: value.indicator_code)
     chosen.sort(key=lambda value: value.quarter, reverse=True)
@@ -158,6 +163,27 @@ def _splits(book: Workbook, candidate: Candidate) -> None:
         if value.period_view == view and not value.is_headline
     ]
     _sheet(book, "Разрезы", columns, rows, frozen=5)
+
+
+def _companions(book: Workbook, candidate: Candidate) -> None:
+    """Write the companions of the quarter: what says how much a headline carries, such as reliable beside any gain."""
+    columns = (
+        *(Column("Вид периода"), Column("Сопутствующий"), Column("К показателю"), Column("Название")),
+        *_figure_columns(),
+    )
+    rows = [
+        (
+            russian.PERIOD_VIEWS[value.period_view],
+            value.indicator_code,
+            candidate.definition(value.indicator_code, value.definition_version).companion_of,
+            _name(candidate, value),
+            *_figures(value),
+        )
+        for view in VIEW_SHEETS
+        for value in candidate.own_values
+        if value.period_view == view and value.is_headline and candidate.is_companion(value.indicator_code)
+    ]
+    _sheet(book, "Сопутствующие", columns, rows, frozen=4)
 
 
 def _figure_columns() -> Iterable[Column]:

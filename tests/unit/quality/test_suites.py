@@ -113,7 +113,7 @@ def test_a_sound_mart_passes() -> None:
 @pytest.mark.parametrize(
     ("change", "rule"),
     [
-        ({"indicator_code": "9.9"}, "known_indicator"),
+        ({"indicator_code": "2.1 all"}, "indicator_code"),
         ({"status": "?"}, "known_status"),
         ({"achieved": 22}, "achieved_at_most_measured"),
         ({"measured": 22}, "measured_at_most_eligible"),

@@ -35,6 +35,10 @@ NAMES = {
         "Больше поддержки вне учреждения",
         "Количество/доля воспитанников/выпускников, у которых отмечается повышение уровня поддержки вне учреждения",
     ),
+    "2.1r": (
+        "Надёжно больше поддержки",
+        "Количество/доля воспитанников/выпускников, у которых отмечается надёжное повышение уровня поддержки",
+    ),
     "2.2": (
         "Положительная обратная связь",
         "Количество/доля воспитанников/выпускников, давших положительную обратную связь о взаимодействии с наставником",
@@ -48,6 +52,13 @@ NAMES = {
         "Выше социальная адаптация",
         "Количество/доля воспитанников, у которых отмечается повышение уровня социальной адаптации",
     ),
+}
+COMPANIONS = {
+    "2.1r": {
+        "kind": "companion",
+        "companion_of": "2.1",
+        "parameters": "reliable_change_min v1 = 1.96; sd1_sup v1 = 0.8",
+    }
 }
 SECTIONS = {
     "regulation": "Регламентированность практики",
@@ -128,6 +139,7 @@ def _present() -> list[IndicatorValue]:
             cell("1.1", 9, 12, 12, view=view, split=("form", "long")),
             cell("1.1", 8, 9, 9, view=view, split=("form", "short"), status="suppressed_small_n"),
             cell("2.1", 14, 20, 48, view=view, deteriorated=4),
+            cell("2.1r", 8, 20, 48, view=view, deteriorated=1),
             cell("2.1", 6, 10, 27, view=view, split=("form", "long"), deteriorated=2),
             cell("2.1", 8, 10, 21, view=view, split=("form", "short"), deteriorated=2),
             cell("2.2", 40, 48, 48, view=view),
@@ -157,6 +169,7 @@ def made_up_candidate() -> Candidate:
                     "denominator_ru": "=Знаменатель, который начинается со знака равенства",
                     "source_forms": "f2_self_report",
                     "approved_on": None,
+                    **COMPANIONS.get(code, {"kind": "headline"}),
                 },
             )
             for code, (short, name) in NAMES.items()

@@ -50,6 +50,11 @@ def test_calm_candidate_asks_nothing(calm: Candidate) -> None:
         ({"quarantined_rows": 5}, "Карантин", "не учтено 5\u00a0записей"),
         ({"definitions": (Definition("2.1", {"approved_on": None}),)}, "Определения не утверждены", "2.1"),
         (
+            {"definitions": (Definition("2.1", {}), Definition("2.1r", {"kind": "companion"}))},
+            "Определения не утверждены",
+            "2.1, 1\u00a0сопутствующий",
+        ),
+        (
             {"readiness": (ReadinessCheck("R", "data", 2030, "not_met", 0.1, 0.8, ""),)},
             "Рекомендации экспертов",
             "1\u00a0проверка не выполнена",
@@ -60,6 +65,13 @@ def test_rule_finds_its_matter(calm: Candidate, change: dict[str, object], subje
     (matter,) = decisions(replace(calm, **change))  # type: ignore[arg-type]
     assert (matter.subject, matter.finding) == (subject, finding)
     assert matter.question
+
+
+def test_companion_is_no_matter_of_its_own(calm: Candidate) -> None:
+    """It has the same people as its headline, so that each matter would be said twice."""
+    found = (cell("2.1r", 1, 20, 48, deteriorated=9),)
+    definitions = (Definition("2.1r", {"kind": "companion", "approved_on": "2031-01-01"}),)
+    assert decisions(replace(calm, indicators=found, definitions=definitions)) == ()
 
 
 def test_children_come_first(candidate: Candidate) -> None:

@@ -171,3 +171,15 @@ def test_follow_ups_of_both_forms_are_added_up(candidate: Candidate, release: Re
         "Краткосрочная": ["5", "0"],
         "Долгосрочная": ["3", "1"],
     }
+
+
+def test_reliable_gain_stands_beside_any_gain(candidate: Candidate, draft: Release) -> None:
+    """The companion is said within its headline's row, and has no row of its own."""
+    html = render_html(candidate, draft)
+    assert re.findall(r"Надёжно лучше</dt><dd>([^<]+)</dd>", html) == ["8 из 20"]
+    assert re.findall(r'class="code">([^<]+)<', html) == ["1.1", "2.1", "2.2", "2.3", "3.1"]
+
+
+def test_reliable_gain_of_nobody_is_not_said(candidate: Candidate, draft: Release) -> None:
+    unmeasured = with_cells(candidate, *hide([cell("2.1r", 0, 0, 48, status="no_data")]))
+    assert "Надёжно лучше</dt>" not in render_html(unmeasured, draft)

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
+from vmeste.releases import russian
 from vmeste.releases.candidate import Candidate, Definition, QuarantineCount
 from vmeste.releases.publish import Release
 from vmeste.releases.workbook import write_workbook
 
 SHEETS = [
-    *("О выпуске", "Четыре квартала", "Квартал", "Когорта года", "Разрезы", "Пары и встречи", "Повторные опросы"),
+    *("О выпуске", "Четыре квартала", "Квартал", "Когорта года", "Разрезы", "Сопутствующие"),
+    *("Пары и встречи", "Повторные опросы"),
     *("Решения", "Готовность", "Определения", "Происхождение", "Качество данных"),
 ]
 
@@ -114,3 +116,12 @@ def test_same_candidate_gives_the_same_bytes(candidate: Candidate, release: Rele
 def test_candidate_without_rows_gives_empty_sheets(candidate: Candidate, release: Release, path: Path) -> None:
     write_workbook(replace(candidate, quarantined=(), late=(), provenance=(), readiness=()), release, path)
     assert rows_of(path, "Качество данных") == []
+
+
+def test_companions_have_their_own_sheet(candidate: Candidate, release: Release, path: Path) -> None:
+    write_workbook(candidate, release, path)
+    rows = rows_of(path, "Сопутствующие")
+    assert [(row["Сопутствующий"], row["К показателю"], row["n (достигли)"], row["N (измерены)"]) for row in rows] == [
+        ("2.1r", "2.1", 8, 20)
+    ] * 3
+    assert {row["Вид периода"] for row in rows} == set(russian.PERIOD_VIEWS.values())

@@ -1,1 +1,1 @@
-{{ scale_gain('2.1', 'SUP', eligible='true') }}
+{{ scale_gain('SUP', eligible='true') }}

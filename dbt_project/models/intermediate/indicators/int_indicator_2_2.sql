@@ -74,7 +74,6 @@ counted_forms as (
 final as (
 
     select
-        '2.2' as indicator_code,
         milestones.pair_key,
         milestones.mentee_key,
         milestones.milestone,

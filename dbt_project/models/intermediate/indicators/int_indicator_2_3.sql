@@ -20,7 +20,6 @@ judged as (
 final as (
 
     select
-        '2.3' as indicator_code,
         judged.pair_key,
         judged.mentee_key,
         'end' as milestone,

@@ -1,1 +1,1 @@
-{{ scale_gain('3.1', 'LIF', eligible="surveys.mentee_group_at_start = 'ward'") }}
+{{ scale_gain('LIF', eligible="surveys.mentee_group_at_start = 'ward'") }}

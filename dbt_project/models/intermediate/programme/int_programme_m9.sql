@@ -38,9 +38,8 @@ spreads as (
         scales.scale_code,
         cast(sd.value as double precision) * sqrt(2 * (1 - cast(r.value as double precision))) as spread
     from (values ('SUP'), ('LIF'), ('MOT')) as scales (scale_code)
-    inner join {{ ref('parameters') }} as sd on 'sd1_' || lower(scales.scale_code) = sd.parameter_code and sd.is_current
-    inner join {{ ref('parameters') }} as r
-        on 'reliability_' || lower(scales.scale_code) = r.parameter_code and r.is_current
+    inner join {{ parameters_in_force() }} as sd on 'sd1_' || lower(scales.scale_code) = sd.parameter_code
+    inner join {{ parameters_in_force() }} as r on 'reliability_' || lower(scales.scale_code) = r.parameter_code
 
 ),
 

@@ -1,0 +1,1 @@
+{{ scale_gain('SUP', eligible='true', reliable=true) }}

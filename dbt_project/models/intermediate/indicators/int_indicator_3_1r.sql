@@ -1,0 +1,1 @@
+{{ scale_gain('LIF', eligible="surveys.mentee_group_at_start = 'ward'", reliable=true) }}
