@@ -8,6 +8,8 @@ scenario can be told of each and compared with the warehouse.
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -28,6 +30,8 @@ FORM = "r1_mentee"
 STAGES = {"people": [FORM]}
 PAGE = 4
 """So many submissions a page, where the server decides; see ``small_pages`` for the others."""
+
+START_OF_FILES = datetime(2026, 1, 1, tzinfo=UTC)
 
 INVALID = "1900"
 """A year of birth that no rule lets pass."""
@@ -440,6 +444,64 @@ class Yandex(Platform):
         return data
 
 
+@dataclass
+class Watched(Platform):
+    """A watched folder; each submission, and each edit of one, comes as a file of its own."""
+
+    kind: str = "files"
+    counts_all: bool = False
+    tells_deletions: bool = False
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="vmeste-watched-")))
+
+    @contextmanager
+    def serve(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            shutil.rmtree(self.folder)
+
+    def source(self) -> dict[str, Any]:
+        forms = {FORM: {"files": f"{FORM}_*"}}
+        return {"location": str(self.folder), "connection": None, "move_read_to": "read", "forms": forms}
+
+    def connection(self) -> dict[str, Any]:
+        return {}
+
+    def requests(self) -> list[str]:
+        return []
+
+    def is_page(self, request: str) -> bool:
+        return False
+
+    def key(self, number: int) -> str:
+        return f"row-{number}"
+
+    def refuse_credentials(self) -> None:
+        self.folder.chmod(0)
+
+    def lying(self) -> list[str]:
+        """Return the files that nobody moved."""
+        return sorted(path.name for path in self.folder.iterdir() if path.is_file())
+
+    def moved(self) -> list[str]:
+        """Return the files that were moved."""
+        return sorted(path.name for path in (self.folder / "read").glob("*"))
+
+    def _send(self, number: int, answers: Answers) -> None:
+        self._write(number, answers, {})
+
+    def _edit(self, number: int, answers: Answers) -> None:
+        self._write(number, answers, {"updated_at": self.now.isoformat()})
+
+    def _delete(self, number: int) -> None:
+        """Nobody takes back a file that was sent."""
+
+    def _write(self, number: int, answers: Answers, more: dict[str, str]) -> None:
+        row = {"submission_id": self.key(number), "submitted_at": START_OF_FILES.isoformat(), **more, **answers}
+        path = self.folder / f"{FORM}_{number:02d}{'_edited' * bool(more)}.jsonl"
+        path.write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8")
+
+
 PLATFORMS: dict[str, type[Platform]] = {
     "odk_central": Odk,
     "kobotoolbox": Kobo,
@@ -451,8 +513,8 @@ PLATFORMS: dict[str, type[Platform]] = {
 
 @contextmanager
 def running(kind: str) -> Iterator[Any]:
-    """Run a platform; it is empty."""
-    platform = PLATFORMS[kind]()
+    """Run a platform, or a watched folder; it is empty."""
+    platform = (PLATFORMS | {"files": Watched})[kind]()
     with platform.serve():
         yield platform
 

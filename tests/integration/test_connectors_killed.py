@@ -1,8 +1,8 @@
-"""Kill -9 in each step of each form server's sync and run again: what nobody killed is what comes out.
+"""Kill -9 in each step of each source's sync and run again: what nobody killed is what comes out.
 
-Each case has a server of its own on which the same things happened: a first sync, then new, edited, deleted, refused
-and mended submissions. The second sync is killed, in a process of its own, and repeated here. What raw, quarantine,
-vault, counts and cursor hold then is compared with a second sync that ran to its end.
+Each case has a server of its own on which the same things happened: submissions came, some were edited, deleted,
+refused and mended, before the first sync or before the second. That sync is killed, in a process of its own, and
+repeated here. What raw, quarantine, vault, counts and cursor hold then is compared with a sync that ran to its end.
 """
 
 from __future__ import annotations
@@ -13,16 +13,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any, Protocol
 
 import pytest
 
 from tests.integration import platforms
-from tests.integration.platforms import FORM, INVALID, PLATFORMS, Platform, credentials_of, write_sources
+from tests.integration.memory_source import REGISTRY
+from tests.integration.platforms import FORM, INVALID, PLATFORMS, Platform, Watched, credentials_of, write_sources
 from tests.integration.warehouse_state import State, state_of
 from vmeste import ingest
 from vmeste.settings import ROOT, Settings
 from vmeste.sources import google_client, limesurvey, odk_server, yandex_client
+from vmeste.warehouse.connect import connect
 
 NURSERY = """
 import json, os, signal, sys
@@ -32,6 +35,7 @@ from vmeste import ingest, landing
 from vmeste.privacy import vault
 from vmeste.settings import Settings
 from vmeste.sources import google_client, kobo_server, limesurvey_rpc, odk_server, yandex_client
+from vmeste.sources.folder import Folder
 from vmeste.warehouse import load
 
 small_pages(setattr)
@@ -56,11 +60,12 @@ def after_request(number):
 
     def counted(attempt):
         def run(*arguments, **named):
-            answer = attempt(*arguments, **named)
-            remaining[0] -= 1
-            if not remaining[0]:
-                die()
-            return answer
+            try:
+                return attempt(*arguments, **named)
+            finally:
+                remaining[0] -= 1
+                if not remaining[0]:
+                    die()
         return run
 
     for module in (google_client, kobo_server, limesurvey_rpc, odk_server, yandex_client):
@@ -71,6 +76,10 @@ def sync(name, where):
     settings = Settings()
     if isinstance(where, int):
         after_request(where)
+    elif where == "before a file is moved":
+        Folder.move = die
+    elif where == "after a file is moved":
+        after(Folder, "move")
     elif where == "after the last request":
         ingest._vanished = die
     elif where == "before the vault commits":
@@ -119,11 +128,41 @@ LOAD_PLACES = (
 # how the second sync goes, by requests: which of them bring submissions is seen on the server
 EXTRACT_PLACES = ("the first request", "a page in the middle", "after the last request")
 
+MOVE_PLACES = ("before a file is moved", "after a file is moved")
+
+PLACES = (*EXTRACT_PLACES, "the last request", *LOAD_PLACES, *MOVE_PLACES)
+
+STORIES = {
+    "changes": "a second sync, of what changed since the first",
+    "everything": "the first sync there is",
+    "purge": "a second sync that finds by all ids what was deleted without a trace",
+    "anew": "a second sync whose cursor is of another form or shape: everything is read again",
+}
+
+AGED = {
+    "odk_central": {"read_as": "otherwise"},
+    "google_forms": {"swept_on": "2026-01-01"},  # the day's first read is a sweep
+    "files": {"read_as": "otherwise"},
+}
+"""What an older cursor of a source says."""
+
 CASES = [
-    *((kind, where) for kind in PLATFORMS for where in EXTRACT_PLACES),
+    *(("changes", kind, where) for kind in PLATFORMS for where in EXTRACT_PLACES),
     # the same code for all: once for a server that is swept and once for one that tells what changed
-    *((kind, where) for kind in ("kobotoolbox", "odk_central") for where in LOAD_PLACES),
+    *(("changes", kind, where) for kind in ("kobotoolbox", "odk_central") for where in LOAD_PLACES),
+    *(("everything", kind, "a page in the middle") for kind in PLATFORMS),
+    *(("everything", kind, "before the commit") for kind in (*PLATFORMS, "files")),
+    *(("everything", "odk_central", where) for where in LOAD_PLACES if where != "before the commit"),
+    *(("anew", "google_forms", where) for where in ("a page in the middle", "the last request", "before the commit")),
+    *(("anew", "odk_central", where) for where in ("a page in the middle", "the last request", "before the commit")),
+    *(("purge", "odk_central", where) for where in ("the last request", "before the commit")),
+    *(("changes", "files", where) for where in (*MOVE_PLACES, "while the batch is written", "after the commit")),
+    ("anew", "files", "before the commit"),
 ]
+
+
+REQUESTED = ("the first request", "a page in the middle", "the last request")
+"""Places that are a request."""
 
 
 class Setting(Protocol):
@@ -187,22 +226,26 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> None:
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
 """The same for all: cursors hold moments of the server."""
 
-_whole: dict[str, tuple[State, list[str]]] = {}
+Whole = tuple[State, list[str], list[list[str]]]
+"""What a sync left behind, its requests, and where the files lie."""
+
+_whole: dict[tuple[str, str], Whole] = {}
 
 
-def whole(settings: Settings, kind: str) -> tuple[State, list[str]]:
-    """Return what two syncs leave behind that nobody killed, and the requests of the second."""
-    if kind not in _whole:
+def whole(settings: Settings, story: str, kind: str) -> Whole:
+    """Return what a story leaves behind that nobody killed."""
+    if (story, kind) not in _whole:
+        name = f"whole_{story}_{kind}"
         with platforms.running(kind) as platform, pytest.MonkeyPatch.context() as patch:
-            mine = begun(settings, patch, platform, f"whole_{kind}")
+            mine = begun(settings, patch, platform, name, story)
             platform.requests().clear()
-            sync(mine, f"whole_{kind}")
-            _whole[kind] = (state_of(settings, f"whole_{kind}"), list(platform.requests()))
-    return _whole[kind]
+            sync(mine, name)
+            _whole[story, kind] = (state_of(settings, name), list(platform.requests()), files_of(platform))
+    return _whole[story, kind]
 
 
-def begun(settings: Settings, patch: pytest.MonkeyPatch, platform: Platform, name: str) -> Settings:
-    """Sync a first time, and let things happen after that."""
+def begun(settings: Settings, patch: pytest.MonkeyPatch, platform: Platform, name: str, story: str) -> Settings:
+    """Bring a source to where the sync begins that may be killed."""
     for variable, value in credentials_of({name: platform}).items():
         patch.setenv(variable, value)
     path = write_sources(settings.home / f"{name}.yml", {name: platform})
@@ -210,13 +253,24 @@ def begun(settings: Settings, patch: pytest.MonkeyPatch, platform: Platform, nam
     platform.now = START
     platform.add(1, 2, 3)
     platform.add(4, year=INVALID)
-    sync(mine, name)
+    if story != "everything":
+        sync(mine, name)
+    if story == "anew":
+        with connect(settings) as warehouse:
+            aged = warehouse.execute(
+                "update ops.cursors set cursor = cursor || %s::jsonb where source = %s",
+                (json.dumps(AGED[platform.kind]), name),
+            )
+            assert aged.rowcount == 1
     platform.add(*range(5, 14))
     platform.add(14, year=INVALID)
     platform.edit(1, "2001")
     platform.edit(2, INVALID)
     platform.edit(4, "2004")
-    platform.delete(3)
+    if story == "purge":
+        platform.purge(3)
+    else:
+        platform.delete(3)
     return mine
 
 
@@ -226,17 +280,17 @@ def sync(settings: Settings, name: str) -> None:
     ingest.load(settings, batch)
 
 
-@pytest.mark.parametrize(("kind", "where"), CASES)
+@pytest.mark.parametrize(("story", "kind", "where"), CASES)
 def test_nothing_is_lost_or_doubled(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, nursery: Nursery, kind: str, where: str
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, nursery: Nursery, story: str, kind: str, where: str
 ) -> None:
-    undisturbed, requests = whole(settings, kind)
-    name = f"killed_{kind}_{(*EXTRACT_PLACES, *LOAD_PLACES).index(where)}"
+    undisturbed, requests, files = whole(settings, story, kind)
+    name = f"killed_{story}_{kind}_{PLACES.index(where)}"
     with platforms.running(kind) as platform:
-        mine = begun(settings, monkeypatch, platform, name)
+        mine = begun(settings, monkeypatch, platform, name, story)
         environment = credentials_of({name: platform}) | {"VMESTE_SOURCES": str(mine.sources)}
         platform.requests().clear()
-        place = requested(platform, requests, where) if where in EXTRACT_PLACES[:2] else where
+        place = requested(platform, requests, where) if where in REQUESTED else where
         before = state_of(settings, name)
         assert nursery.sync(name, place, environment) == -signal.SIGKILL
         if isinstance(place, int):
@@ -254,11 +308,30 @@ def test_nothing_is_lost_or_doubled(
         if batch is not None:
             ingest.load(mine, batch)
         found = state_of(settings, name)
+        lie = files_of(platform)
     assert told(found) == told(undisturbed)
     # who dies after the commit has synced: the run after it is one more, and brings nothing
-    assert found.runs[:2] == undisturbed.runs
-    assert (len(found.runs) > 2) <= (where == "after the commit")
-    assert [run[1:4] for run in found.runs[2:] if run[1] or run[3]] == []
+    usual = len(undisturbed.runs)
+    assert found.runs[:usual] == undisturbed.runs
+    assert (len(found.runs) > usual) <= (where == "after the commit")
+    assert [run[1:4] for run in found.runs[usual:] if run[1] or run[3]] == []
+    if where == "after the commit":  # the run after it moves what was read
+        assert sorted(chain(*lie)) == sorted(chain(*files)), "each file lies somewhere once"
+    else:
+        assert lie == files
+    if where != "while the batch is written":
+        assert not [path for path in (settings.home / "landing").rglob("*.part") if name in str(path)]
+    assert REGISTRY[FORM]["full_name"].encode() not in landed(settings)
+
+
+def files_of(platform: Platform) -> list[list[str]]:
+    """Return the files of a watched folder that lie there, and those that were moved."""
+    return [platform.lying(), platform.moved()] if isinstance(platform, Watched) else [[], []]
+
+
+def landed(settings: Settings) -> bytes:
+    """Return all that was landed, as it lies there."""
+    return b"".join(path.read_bytes() for path in (settings.home / "landing").rglob("*") if path.is_file())
 
 
 def told(state: State) -> tuple[Any, ...]:
@@ -267,7 +340,12 @@ def told(state: State) -> tuple[Any, ...]:
         {key: answers[1:] for key, answers in state.current.items()},
         [(*row[:3], *row[5:]) for row in state.versions],
         [(*row[:3], *row[4:]) for row in state.quarantine],
-        {key: value for key, value in (state.cursor or {}).items() if key != "server"},
+        # of files their names: when a file was changed and its digest differ from case to case
+        {
+            key: sorted(value) if key == "files" else value
+            for key, value in (state.cursor or {}).items()
+            if key != "server"
+        },
         state.vault,
     )
 
@@ -280,6 +358,7 @@ def requested(platform: Platform, requests: list[str], where: str) -> int:
     return {
         "the first request": 1,
         "a page in the middle": paged[len(paged) // 2],
+        "the last request": len(counted),
     }[where]
 
 
