@@ -79,7 +79,23 @@ in_use as (
         instrument,
         min(filled_on) as first_on
     from forms
+    where instrument not in ('f1', 'f6')
     group by instrument
+
+    union all
+
+    -- before anybody's pair began, or as a card that the mentor filled in, a form answers for nothing, but was in use
+    select
+        'f1' as instrument,
+        min(filled_on) as first_on
+    from {{ ref('stg_f1_needs') }}
+
+    union all
+
+    select
+        'f6' as instrument,
+        min(filled_on) as first_on
+    from {{ ref('stg_f6_observation') }}
 
     union all
 
@@ -135,6 +151,19 @@ due as (
         {{ days_within(
             "pairs.active_periods * datemultirange(daterange(quarters.window_starts_on, quarters.window_ends_on, '[]'))"
         ) }} >= {{ parameter('started_min_active_days') }}
+
+    union all
+
+    -- F7 does not ask motivation and life skills: whether results 1 and 3 last is known from F2 alone
+    select
+        'f2' as instrument,
+        'fu' || followups.horizon as wave,
+        followups.pair_key,
+        followups.due_on,
+        followups.window_opens_on as opens_on,
+        followups.window_closes_on as closes_on
+    from followups
+    where followups.horizon = 12
 
 ),
 

@@ -9,7 +9,15 @@ cases as (
 pair_months as (
 
     select * from {{ ref('int_pair_months_counted') }}
-    where is_active_month
+
+),
+
+-- as in M3: before the first meeting of all was logged a month without meetings is no data, not a dose of 0
+first_log as (
+
+    select min(month_starts_on) as month_starts_on
+    from pair_months
+    where meeting_count > 0
 
 ),
 
@@ -225,18 +233,49 @@ doses as (
         pair_months.month_starts_on,
         dose_measures.measure_code,
         dose_measures.units,
-        cast(dose_measures.dose as double precision) as dose
+        case
+            when pair_months.month_starts_on >= first_log.month_starts_on
+                then cast(dose_measures.dose as double precision)
+        end as dose
     from pair_months
+    cross join first_log
     cross join
         lateral (
             values
             ('M2_hours', 60, pair_months.held_minutes),
             ('M2_meetings', 1, pair_months.meeting_count)
         ) as dose_measures (measure_code, units, dose)
+    where pair_months.is_active_month
 
 ),
 
 -- doses stay whole minutes and meetings until they have been added up: a sum of whole numbers is the same in any order
+dose_counts as (
+
+    select
+        doses.measure_code,
+        windows.quarter,
+        windows.period_view,
+        pair_splits.split_by,
+        pair_splits.split_value,
+        count(*) as eligible,
+        count(doses.dose) as measured,
+        count(distinct doses.pair_key) filter (where doses.dose is not null) as pair_count,
+        sum(doses.dose) / max(doses.units) as total,
+        percentile_cont(array[0.25, 0.5, 0.75]) within group (order by doses.dose) as quartiles,
+        max(doses.units) as units
+    from doses
+    inner join pair_splits on doses.pair_key = pair_splits.pair_key
+    inner join windows on doses.month_starts_on between windows.window_starts_on and windows.window_ends_on
+    group by
+        doses.measure_code,
+        windows.quarter,
+        windows.period_view,
+        pair_splits.split_by,
+        pair_splits.split_value
+
+),
+
 dose_cells as (
 
     select
@@ -246,30 +285,22 @@ dose_cells as (
         windows.period_view,
         measure_splits.split_by,
         measure_splits.split_value,
-        count(doses.dose) as measured,
-        count(distinct doses.pair_key) as pair_count,
-        sum(doses.dose) / max(doses.units) as total,
-        percentile_cont(array[0.25, 0.5, 0.75]) within group (order by doses.dose) as quartiles,
-        max(doses.units) as units
+        coalesce(dose_counts.eligible, 0) as eligible,
+        coalesce(dose_counts.measured, 0) as measured,
+        coalesce(dose_counts.pair_count, 0) as pair_count,
+        dose_counts.total,
+        dose_counts.quartiles,
+        dose_counts.units
     from measure_splits
     cross join windows
-    left join pair_splits
+    left join dose_counts
         on
-            measure_splits.split_by = pair_splits.split_by
-            and measure_splits.split_value = pair_splits.split_value
-    left join doses
-        on
-            pair_splits.pair_key = doses.pair_key
-            and measure_splits.measure_code = doses.measure_code
-            and doses.month_starts_on between windows.window_starts_on and windows.window_ends_on
+            measure_splits.measure_code = dose_counts.measure_code
+            and windows.quarter = dose_counts.quarter
+            and windows.period_view = dose_counts.period_view
+            and measure_splits.split_by = dose_counts.split_by
+            and measure_splits.split_value = dose_counts.split_value
     where measure_splits.kind = 'median'
-    group by
-        measure_splits.measure_code,
-        measure_splits.indicator_code,
-        windows.quarter,
-        windows.period_view,
-        measure_splits.split_by,
-        measure_splits.split_value
 
 ),
 
@@ -334,7 +365,7 @@ final as (
             when dose_shown.is_shown then 'shown'
             else 'suppressed_small_n'
         end as status,
-        dose_shown.measured as eligible,
+        dose_shown.eligible,
         dose_shown.measured as denominator,
         dose_shown.total as numerator,
         case when dose_shown.is_shown then dose_shown.quartiles[2] / dose_shown.units end as value,
@@ -342,7 +373,7 @@ final as (
         cast(null as double precision) as ci_high,
         case when dose_shown.is_shown then dose_shown.quartiles[1] / dose_shown.units end as q1,
         case when dose_shown.is_shown then dose_shown.quartiles[3] / dose_shown.units end as q3,
-        case when dose_shown.measured > 0 then cast(1 as double precision) end as coverage,
+        cast(dose_shown.measured as double precision) / nullif(dose_shown.eligible, 0) as coverage,
         dose_shown.is_shown or dose_shown.measured = 0 as is_count_shown,
         dose_shown.is_shown as is_share_shown
     from dose_shown

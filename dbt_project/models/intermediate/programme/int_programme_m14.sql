@@ -75,7 +75,7 @@ final as (
         domains.due_on as event_on,
         'need' as own_split_by,
         domains.need_domain as own_split_value,
-        (select count(*) from plans) > 0 as is_measured,
+        coalesce((select min(plans.approved_on) from plans) <= domains.due_on, false) as is_measured,
         answered.pair_key is not null as is_achieved,
         cast(null as bigint) as exposure
     from domains

@@ -152,7 +152,7 @@ abrupt_incidents as (
 
 ),
 
--- neither a farewell nor a warning, or an incident that says so
+-- neither a farewell nor a warning, or an incident that says so; one of the two is enough to know that it was not
 abrupt_endings as (
 
     select
@@ -162,9 +162,9 @@ abrupt_endings as (
         cast(null as text) as own_split_by,
         cast(null as text) as own_split_value,
         abrupt_incidents.pair_key is not null
-        or num_nulls(pairs.had_farewell, pairs.was_warned_14_days) = 0 as is_measured,
+        or (pairs.had_farewell or pairs.was_warned_14_days) is not null as is_measured,
         abrupt_incidents.pair_key is not null
-        or coalesce(not pairs.had_farewell and not pairs.was_warned_14_days, false) as is_achieved,
+        or coalesce(not (pairs.had_farewell or pairs.was_warned_14_days), false) as is_achieved,
         cast(null as bigint) as exposure
     from pairs
     left join abrupt_incidents on pairs.pair_key = abrupt_incidents.pair_key
