@@ -176,6 +176,61 @@ def test_headline_that_loses_its_share_is_restated_without_points(warehouse: Con
     assert found["new"]["share"] is None
 
 
+def split_of(warehouse: Connection, release_id: str, split_by: str = "form") -> list[tuple[str, int | None]]:
+    """Return status and measured of the cells that a release tells of 2.2 by form, over four quarters."""
+    found = rows(
+        warehouse,
+        "select status, measured from published.indicator_values where release_id = %s and split_by = %s "
+        "and indicator_code = '2.2' and period_view = 'rolling_4q' order by split_value",
+        release_id,
+        split_by,
+    )
+    return [(row["status"], row["measured"]) for row in found]
+
+
+SILENT = [("suppressed_secondary", None)] * 2
+
+
+def test_a_revision_keeps_silent_about_a_split_that_changed(warehouse: Connection, candidate: Candidate) -> None:
+    first = release(warehouse, candidate)
+    assert split_of(warehouse, first) == [("shown", 27), ("shown", 21)]
+    second = release(
+        warehouse,
+        changed(candidate, cell("2.2", 41, 49, 49), cell("2.2", 23, 28, 28, split=("form", "long"))),
+    )
+    assert split_of(warehouse, second) == SILENT
+    third = release(warehouse, changed(candidate, cell("1.1", 18, 21, 21)))
+    assert split_of(warehouse, third) == [("shown", 27), ("shown", 21)], "as it stood before: nothing new is told"
+    assert all(verify(warehouse, release_id) for release_id in (first, second, third))
+
+
+def test_a_window_that_overlaps_keeps_silent(warehouse: Connection, candidate: Candidate) -> None:
+    """The next quarter's year shares three quarters with what has been told, the year after it none."""
+    release(warehouse, candidate)
+    following = in_quarter(candidate, candidate.quarter.next)
+    assert split_of(warehouse, release(warehouse, following)) == SILENT
+    shut = frozenset({("2.2", "form", str(candidate.quarter.previous))})
+    other = in_quarter(candidate, candidate.quarter.next.next)
+    assert split_of(warehouse, release(warehouse, replace(other, closed_quarters=shut))) == SILENT
+    later = in_quarter(candidate, candidate.quarter.next.next.next.next)
+    assert split_of(warehouse, release(warehouse, later)) == [("shown", 27), ("shown", 21)]
+
+
+def test_where_each_quarter_could_be_shown_windows_may_overlap(warehouse: Connection, candidate: Candidate) -> None:
+    release(warehouse, replace(candidate, closed_quarters=frozenset()))
+    following = replace(in_quarter(candidate, candidate.quarter.next), closed_quarters=frozenset())
+    assert split_of(warehouse, release(warehouse, following)) == [("shown", 27), ("shown", 21)]
+
+
+def test_a_release_that_came_between_is_noticed(warehouse: Connection, candidate: Candidate) -> None:
+    """The approvers saw a split; before it is released, a release of the next quarter tells it."""
+    seen = draft(warehouse, candidate, code_revision="unknown", prepared_by="demo-engineer")
+    release(warehouse, in_quarter(candidate, candidate.quarter.next))
+    with pytest.raises(PublishError, match=r"must hide more\. Run the refresh again"):
+        publish(warehouse, candidate, APPROVALS, "unknown", "demo-engineer", approved_checksum=seen.checksum)
+    assert nothing_of(warehouse, candidate)
+
+
 @pytest.mark.parametrize("role", ["owner", "administrator"])
 @pytest.mark.parametrize("table", TABLES)
 @pytest.mark.parametrize(
@@ -493,6 +548,46 @@ def test_provenance_sees_the_versions_of_the_cutoff(marts: Connection) -> None:
         Provenance("2.2", "f4_meeting", "1", submissions=1, versions=1),
         Provenance("2.2", "f4_meeting", "2", submissions=1, versions=2),
     ]
+
+
+def test_quarters_that_could_not_be_shown_are_known(marts: Connection) -> None:
+    """Of each quarter, not the candidate's alone: the window before may overlap."""
+    with marts.cursor() as cursor:
+        for quarter, split_by, status in (
+            (QUARTER.previous, "form", "suppressed_small_n"),
+            (QUARTER, "sex", "suppressed_secondary"),
+            (QUARTER, "group", "shown"),
+            (QUARTER, "age_band", "planned"),
+        ):
+            value = cell("2.2", 5, 10, 10, view="quarter", quarter=quarter, split=(split_by, "x"), status=status)
+            cursor.execute(
+                f"insert into candidate_marts.indicator_quarterly ({', '.join(COLUMNS)}) "
+                f"values ({', '.join(['%s'] * len(COLUMNS))})".encode(),
+                [getattr(value, name) for name in COLUMNS],
+            )
+    assert read_candidate(marts, QUARTER).closed_quarters == {
+        ("2.2", "form", str(QUARTER.previous)),
+        ("2.2", "sex", str(QUARTER)),
+    }
+
+
+def test_a_candidate_shows_no_split_that_overlaps_with_what_was_told(marts: Connection) -> None:
+    def by_form() -> list[IndicatorValue]:
+        return [value for value in read_candidate(marts, QUARTER).indicators if value.split_by == "form"]
+
+    with marts.cursor() as cursor:
+        for view, name in (("rolling_4q", "long"), ("rolling_4q", "short"), ("quarter", "long")):
+            status = "suppressed_small_n" if view == "quarter" else "shown"
+            value = cell("2.2", 20, 24, 24, view=view, split=("form", name), status=status)
+            cursor.execute(
+                f"insert into candidate_marts.indicator_quarterly ({', '.join(COLUMNS)}) "
+                f"values ({', '.join(['%s'] * len(COLUMNS))})".encode(),
+                [getattr(value, column) for column in COLUMNS],
+            )
+    marts.commit()
+    assert [value.measured for value in by_form()] == [None, 24, 24]
+    release(marts, in_quarter(made_up_candidate(), QUARTER.previous))
+    assert [value.measured for value in by_form()] == [None, None, None]
 
 
 def test_reading_twice_gives_the_same(marts: Connection) -> None:

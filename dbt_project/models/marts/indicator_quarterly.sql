@@ -248,7 +248,8 @@ final as (
             when has_completers_share then {{ wilson_high('completers_achieved', 'completers_measured') }}
         end as completers_ci_high,
         is_count_shown,
-        is_share_shown
+        is_share_shown,
+        is_public_shown
     from shares
 
 )

@@ -7,8 +7,8 @@ their numbers already (``vmeste.releases.disclosure``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +18,8 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
-from vmeste.releases.disclosure import COLUMNS, IndicatorValue, hide
+from vmeste.releases.disclosure import COLUMNS, SPLIT_VIEW, IndicatorValue, hide
+from vmeste.releases.overlaps import ClosedQuarters, hide_differences, may_tell_window, read_told
 from vmeste.releases.quarters import Quarter
 
 QUARTERS_BACK = 8
@@ -225,6 +226,7 @@ class Candidate:
     late: tuple[LateCount, ...] = ()
     provenance: tuple[Provenance, ...] = ()
     form_titles: Mapping[str, str] = field(default_factory=dict)  # form → its Russian title
+    closed_quarters: ClosedQuarters | None = None  # which quarters' splits could not be shown; None: nobody knows
 
     def headline(self, code: str, view: str, quarter: Quarter | None = None) -> IndicatorValue | None:
         """Return an indicator's cell for everybody, in the candidate's quarter unless another is named."""
@@ -283,16 +285,17 @@ def read_candidate(
         with connection.transaction():
             if is_idle:  # a transaction of the caller's keeps the level that the caller chose
                 connection.execute("set transaction isolation level repeatable read, read only")
-            indicators = _indicators(reader, quarter)
+            closed_quarters = _closed_quarters(reader)
+            indicators = hide_differences(hide(_indicators(reader, quarter)), read_told(connection), closed_quarters)
             definitions = _definitions(reader, indicators)
             quarantined, quarantined_rows = _quarantined(reader, cutoff_at)
             return Candidate(
                 quarter=quarter,
                 cutoff_at=cutoff_at,
-                indicators=hide(indicators),
+                indicators=indicators,
                 definitions=definitions,
                 pair_flow=_pair_flow(reader, quarter),
-                programme=_programme(reader, quarter),
+                programme=hide_programme(_programme(reader, quarter), quarter, _released(reader)),
                 follow_ups=_follow_ups(reader, quarter, cutoff_at),
                 readiness=_readiness(reader),
                 sections=_sections(reader),
@@ -303,12 +306,52 @@ def read_candidate(
                 late=_late(reader, quarter, cutoff_at),
                 provenance=_provenance(reader, definitions, cutoff_at),
                 form_titles=dict(form_titles or {}),
+                closed_quarters=closed_quarters,
             )
     except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn, psycopg.errors.InvalidSchemaName) as error:
         raise CandidateError(
             f"the candidate of {quarter} cannot be read: {error.diag.message_primary}. Build it with "
             f"`dbt build --target candidate` as of {cutoff_at.isoformat()}"
         ) from error
+
+
+def hide_programme(
+    values: Iterable[ProgrammeValue], quarter: Quarter, released: Sequence[str]
+) -> tuple[ProgrammeValue, ...]:
+    """Return the programme measures without what tells of a few pairs of one form.
+
+    Hours, meetings and pair-months of a form go: they add up to the margin, and those of a form with one pair would be
+    the difference; medians and quartiles add up to nothing. M4 by form is a split like those of the indicators: it is
+    told for the rolling year alone, for windows that do not overlap, and both forms are hidden in one way.
+
+    Args:
+        values: as in ``marts.programme_quarterly``: what is hidden by itself has lost its numbers already.
+        quarter: the candidate's.
+        released: quarters of the releases that stand, the first released first.
+    """
+    given = list(values)
+    hidden = {
+        (value.measure_code, value.quarter, value.period_view)
+        for value in given
+        if value.form != "all" and value.numerator is None and value.status.startswith("suppressed")
+    }
+    is_told = str(quarter) not in released and may_tell_window(str(quarter), released)
+    visible = []
+    for value in given:
+        if value.form != "all" and value.measure_code == "M4":
+            if (value.quarter, value.period_view) != (str(quarter), SPLIT_VIEW) or not is_told:
+                value = _without_numbers(value, "suppressed_secondary")
+            elif (value.measure_code, value.quarter, value.period_view) in hidden and value.numerator is None:
+                value = _without_numbers(value, "suppressed_small_n")
+        elif value.form != "all":
+            value = replace(value, numerator=None, denominator=None)
+        visible.append(value)
+    return tuple(visible)
+
+
+def _without_numbers(value: ProgrammeValue, status: str) -> ProgrammeValue:
+    numbers = ("numerator", "denominator", "value", "ci_low", "ci_high", "q1", "q3")
+    return replace(value, status=status, **dict.fromkeys(numbers))  # type: ignore[arg-type]  # each is optional
 
 
 class _Reader:
@@ -365,6 +408,20 @@ def _indicators(reader: _Reader, quarter: Quarter) -> list[IndicatorValue]:
             f"candidate was built for another quarter; `dbt build --target candidate` with as_of of {quarter}"
         )
     return values
+
+
+def _closed_quarters(reader: _Reader) -> frozenset[tuple[str, str, str]]:
+    """Return the splits of single quarters in which a cell is hidden, whatever the quarter."""
+    found = reader.rows(
+        "select distinct indicator_code, split_by, quarter from {marts}.indicator_quarterly "
+        "where period_view = 'quarter' and split_by <> 'all' and not is_count_shown and status <> 'planned'"
+    )
+    return frozenset((row["indicator_code"], row["split_by"], row["quarter"]) for row in found)
+
+
+def _released(reader: _Reader) -> list[str]:
+    found = reader.rows("select quarter from published.releases where state = 'released' order by released_at, quarter")
+    return [row["quarter"] for row in found]
 
 
 def _plain(cell: Any) -> Any:

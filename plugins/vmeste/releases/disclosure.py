@@ -7,6 +7,7 @@ together with every number from which a hidden one follows.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -15,7 +16,7 @@ SPLIT_VIEW = "rolling_4q"
 """The one view whose splits are told: a quarter is the difference of two cohorts to date, so that with the splits of
 all three views a cell that is hidden in one would follow from two others."""
 
-SUPPRESSION_VERSION = "leadership-1"
+SUPPRESSION_VERSION = "leadership-2"
 """Names the rules below and those of the mart; part of each release."""
 
 SMALLEST_SPLIT_COUNT = 3
@@ -67,50 +68,123 @@ COLUMNS = tuple(field.name for field in fields(IndicatorValue))
 DETERIORATION = ("deteriorated", "deterioration_known")
 COUNTS = ("eligible", "due", "reached", "measured", "achieved", *DETERIORATION)
 SHARES = ("share", "ci_low", "ci_high", "worst_case", "best_case")
+NUMBERS = (*COUNTS, *SHARES, "coverage", "coverage_band")
+FUNNEL = ("eligible", "due", "reached", "coverage", "coverage_band", "worst_case", "best_case")
+
+Table = tuple[str, str, str, str]
+"""Indicator, view, quarter, split: the cells whose sum is a headline."""
 
 
 def hide(values: Iterable[IndicatorValue]) -> tuple[IndicatorValue, ...]:
-    """Return the cells with every number gone that must not be seen; the status says why.
+    """Return the cells with every number gone that must not be seen; the status says why, and no more than that.
 
     - planned: no number at all. No data (nobody measured): results and coverage go, for a result of nobody is not 0;
       how many there should be stays in the headline, and goes in a split, where it may be one child.
-    - a split of another view than ``SPLIT_VIEW``: no number at all.
+    - a split of another view than ``SPLIT_VIEW``: no number at all, and one status for all its cells.
     - counts hidden: no number at all. The group's size and coverage go too: with the headline and the other cells they
-      would give the hidden count's bounds away.
+      would give the hidden count's bounds away. All hidden cells of a split have one status, and a cell without data
+      is hidden with them: which of them is the small one, or that another is empty, would give the rest away
+      (3 in two cells, one of which is known to hold at least 3).
+    - the funnel (eligible, due, reached, coverage and the bounds made of them) goes in a whole split if it holds people
+      whom nobody has measured in one cell: how many they are would be the difference from the headline.
     - share hidden (fewer than 10 measured): counts stay, every percent of the result goes.
+    - companions (1.1b beside 1.1) keep silent in a split in which any of their family has a hidden cell: they count the
+      same people, and what two of them say may leave one possibility for a third.
     - deteriorations inside a split follow the rule of counts by themselves, since the mart's status is about
-      achievements. If one cell fails, the whole split keeps silent, for the headline is public and the rest would be
-      the difference.
+      achievements. If one cell of the family fails, the whole split keeps silent, for the headline is public and the
+      rest would be the difference.
 
-    Doing it twice changes nothing.
+    What follows from earlier releases is not decided here: see ``vmeste.releases.overlaps``. Doing it twice changes
+    nothing.
     """
-    visible = [_hide_cell(value) for value in values]
-    splits: defaultdict[tuple[str, str, str, str], list[IndicatorValue]] = defaultdict(list)
-    for value in visible:
-        if not value.is_headline:
-            splits[value.cell[:4]].append(value)
-    silent = {split for split, cells in splits.items() if not all(_may_tell_deteriorated(cell) for cell in cells)}
-    return tuple(_without(value, DETERIORATION) if value.cell[:4] in silent else value for value in visible)
+    given = list(values)
+    tables = _tables(given)
+    hidden = {table for table, cells in tables.items() if any(_is_hidden(cell) for cell in cells)}
+    hidden_families = {_family_table(table) for table in hidden}
+    unmeasured = {
+        table for table, cells in tables.items() if any(cell.status == "no_data" and cell.eligible for cell in cells)
+    }
+    visible = []
+    for value in given:
+        table = value.cell[:4]
+        if value.status not in STATUSES:
+            known = ", ".join(STATUSES)
+            raise ValueError(f"indicator {value.cell}: unknown status {value.status!r}, known are {known}")
+        if value.is_headline:
+            visible.append(_hide_headline(value))
+        elif _is_companion(value) and _family_table(table) in hidden_families:
+            visible.append(keep_silent(value))
+        else:
+            visible.append(_hide_cell(value, _status_of_hidden(tables[table]) if table in hidden else None))
+            if table in unmeasured:
+                visible[-1] = _without(visible[-1], FUNNEL)
+    told = _tables(visible)
+    silent = {_family_table(table) for table, cells in told.items() if not all(map(_may_tell_deteriorated, cells))}
+    return tuple(
+        _without(value, DETERIORATION) if not value.is_headline and _family_table(value.cell[:4]) in silent else value
+        for value in visible
+    )
 
 
-def _hide_cell(value: IndicatorValue) -> IndicatorValue:
-    if value.status not in STATUSES:
-        raise ValueError(f"indicator {value.cell}: unknown status {value.status!r}, known are {', '.join(STATUSES)}")
-    nothing_shown = {"is_count_shown": False, "is_share_shown": False}
-    if not value.is_headline and value.period_view != SPLIT_VIEW:
-        status = "suppressed_secondary" if value.status == "shown" else value.status
-        hidden = replace(value, status=status)
-        return _without(hidden, (*COUNTS, *SHARES, "coverage", "coverage_band"), **nothing_shown)
+def keep_silent(value: IndicatorValue) -> IndicatorValue:
+    """Return a split's cell without any number, with the status that all cells of a silent split have."""
+    status = "planned" if value.status == "planned" else "suppressed_secondary"
+    return _without(replace(value, status=status), NUMBERS, is_count_shown=False, is_share_shown=False)
+
+
+def _hide_headline(value: IndicatorValue) -> IndicatorValue:
     if value.status == "planned" or (value.status != "no_data" and not value.is_count_shown):
-        return _without(value, (*COUNTS, *SHARES, "coverage", "coverage_band"), **nothing_shown)
+        return _without(value, NUMBERS, is_count_shown=False, is_share_shown=False)
     if value.status == "no_data":
-        if not value.is_headline:
-            return _without(value, (*COUNTS, *SHARES, "coverage", "coverage_band"), **nothing_shown)
         results = ("measured", "achieved", *DETERIORATION, *SHARES, "coverage", "coverage_band")
         return _without(value, results, is_share_shown=False)
-    if not value.is_share_shown:
-        return _without(value, SHARES)
-    return value
+    return value if value.is_share_shown else _without(value, SHARES)
+
+
+def _hide_cell(value: IndicatorValue, status_of_hidden: str | None) -> IndicatorValue:
+    """Hide a split's cell; the status is that of all hidden cells of its table, None if the table has none."""
+    nothing_shown = {"is_count_shown": False, "is_share_shown": False}
+    if value.period_view != SPLIT_VIEW:
+        return keep_silent(value)
+    if value.status == "planned":
+        return _without(value, NUMBERS, **nothing_shown)
+    if status_of_hidden is not None and (_is_hidden(value) or value.status == "no_data"):
+        return _without(replace(value, status=status_of_hidden), NUMBERS, **nothing_shown)
+    if value.status == "no_data":
+        return _without(value, NUMBERS, **nothing_shown)
+    return value if value.is_share_shown else _without(value, SHARES)
+
+
+def _is_hidden(cell: IndicatorValue) -> bool:
+    return cell.status not in ("planned", "no_data") and not cell.is_count_shown
+
+
+def _status_of_hidden(cells: Iterable[IndicatorValue]) -> str:
+    """Return one status for all: small, unless the whole split keeps silent because of something else."""
+    is_silent = {cell.status for cell in cells if _is_hidden(cell)} == {"suppressed_secondary"}
+    return "suppressed_secondary" if is_silent else "suppressed_small_n"
+
+
+def _tables(values: Iterable[IndicatorValue]) -> dict[Table, list[IndicatorValue]]:
+    tables: defaultdict[Table, list[IndicatorValue]] = defaultdict(list)
+    for value in values:
+        if not value.is_headline:
+            tables[value.cell[:4]].append(value)
+    return tables
+
+
+def _family(indicator_code: str) -> str:
+    """Return the indicator that a code belongs to: 1.1 of 1.1b."""
+    found = re.match(r"\d+\.\d+", indicator_code)
+    return found[0] if found else indicator_code
+
+
+def _family_table(table: Table) -> Table:
+    return (_family(table[0]), *table[1:])
+
+
+def _is_companion(value: IndicatorValue) -> bool:
+    return value.indicator_code != _family(value.indicator_code)
 
 
 def _without(value: IndicatorValue, names: tuple[str, ...], **flags: bool) -> IndicatorValue:

@@ -22,6 +22,7 @@ from psycopg.types.json import Jsonb
 from vmeste.releases.candidate import Candidate, Provenance
 from vmeste.releases.checks import failed_checks
 from vmeste.releases.disclosure import COLUMNS, SUPPRESSION_VERSION, IndicatorValue, hide
+from vmeste.releases.overlaps import hide_differences, read_told
 
 logger = logging.getLogger(__name__)
 
@@ -99,6 +100,7 @@ def publish(
     prepared_by: str,
     *,
     validation: Mapping[str, Any] | None = None,
+    approved_checksum: str | None = None,
 ) -> str:
     """Freeze a candidate in one transaction and return its ``release_id``.
 
@@ -107,26 +109,36 @@ def publish(
 
     Args:
         connection: acts as ``vmeste_transformer``; a transaction that is open on it is committed with the release.
-        candidate: what is released; its cells are hidden once more, whoever made it.
+        candidate: what is released; its cells are hidden once more, whoever made it and whatever was released since.
         approvals: one of the method owner (``method``), then one of the director.
         code_revision: the git commit that computed the candidate, or 'unknown'.
         prepared_by: who prepared it: not the director who releases it.
         validation: results of checks made elsewhere, kept beside this module's own.
+        approved_checksum: what the approvers saw; None: the candidate is what they saw.
 
     Raises:
-        PublishError: an approval is missing or is the preparer's own, or a check failed. Nothing is written, and the
-            release that stands stays.
+        PublishError: an approval is missing or is the preparer's own, a check failed, or other cells must be hidden
+            than the approvers saw. Nothing is written, and the release that stands stays.
     """
     method, director = _approved(approvals, prepared_by)
     candidate = replace(candidate, indicators=hide(candidate.indicators))
     problems = failed_checks(candidate)
     if problems:
         raise PublishError(f"{candidate.quarter} is not released, checks failed: {'; '.join(problems)}")
-    checksum = checksum_of(candidate)
     try:
         with connection.transaction():
-            # two publishers at once must not both find that revision 1 is free
+            # two publishers at once must not both find that revision 1 is free, or that nothing has been told yet
             connection.execute("select pg_advisory_xact_lock(hashtext(%s))", (_LOCK,))
+            candidate = replace(
+                candidate,
+                indicators=hide_differences(candidate.indicators, read_told(connection), candidate.closed_quarters),
+            )
+            checksum = checksum_of(candidate)
+            if approved_checksum not in (None, checksum):
+                raise PublishError(
+                    f"{candidate.quarter} is not released: another release has told of the same people since the page "
+                    "was shown, so that this one must hide more. Run the refresh again, and approve what it shows"
+                )
             latest = _latest(connection, str(candidate.quarter))
             if latest is not None and latest.checksum == checksum:
                 logger.info("%s stands as %s: nothing to publish", candidate.quarter, latest.release_id)

@@ -166,6 +166,7 @@ def release(
             code_revision(settings),
             prepared_by,
             validation={"marts": validation} if validation else None,
+            approved_checksum=checksum,
         )
         released = read_release(connection, release_id)
     return {"release_id": release_id, **_write(candidate, released, settings.releases / release_id)}

@@ -9,9 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.releases.synthetic import cell
-from vmeste.releases.disclosure import COUNTS, SHARES, STATUSES, IndicatorValue, hide
-
-NUMBERS = (*COUNTS, *SHARES, "coverage", "coverage_band")
+from vmeste.releases.disclosure import FUNNEL, NUMBERS, SHARES, STATUSES, IndicatorValue, hide
 
 
 def numbers(value: IndicatorValue, names: tuple[str, ...] = NUMBERS) -> set[object]:
@@ -39,13 +37,16 @@ def cells(draw: st.DrawFn) -> IndicatorValue:
 def test_hidden_numbers_are_none(values: list[IndicatorValue]) -> None:
     for before, after in zip(values, hide(values), strict=True):
         assert after.cell == before.cell
-        assert after.status == before.status
+        if before.is_headline or before.status == "planned":
+            assert after.status == before.status
         if before.status == "planned" or (before.status != "no_data" and not before.is_count_shown):
             assert numbers(after) == {None}
         if not before.is_share_shown or before.status == "no_data":
             assert numbers(after, SHARES) == {None}
         if before.status == "no_data":
             assert numbers(after, ("measured", "achieved", "deteriorated", "coverage")) == {None}
+        if after.status != before.status:
+            assert numbers(after) == {None}, "a status that says less has no number"
         for name in NUMBERS:
             assert getattr(after, name) in (None, getattr(before, name)), "hiding never makes a number up"
 
@@ -79,16 +80,43 @@ def test_no_data_keeps_how_many_there_should_be() -> None:
 
 
 def test_a_split_without_data_does_not_say_how_many_there_are() -> None:
-    (value,) = hide([cell("2.1", 0, 0, 1, split=("age_band", "14-15"), status="no_data")])
-    assert numbers(value) == {None}
-    assert value.status == "no_data"
+    empty, other = hide(
+        [
+            cell("2.1", 0, 0, 1, split=("age_band", "14-15"), status="no_data"),
+            cell("2.1", 5, 10, 12, split=("age_band", "16-17")),
+        ]
+    )
+    assert numbers(empty) == {None}
+    assert empty.status == "no_data"
+    assert numbers(other, FUNNEL) == {None}, "13 in all, and 12 here, leave one"
+    assert (other.achieved, other.measured, other.share) == (5, 10, 0.5)
+
+
+def test_a_split_value_with_nobody_costs_its_neighbours_nothing() -> None:
+    other = cell("2.1", 5, 10, 12, split=("sex", "f"))
+    assert hide([other, cell("2.1", 0, 0, 0, split=("sex", "m"), status="no_data")])[0] == other
+
+
+def test_hidden_cells_of_a_split_have_one_status() -> None:
+    """Which of them is the small one, and that one is empty, would give the counts away."""
+    split = [
+        cell("2.1", 0, 5, 5, split=("sex", "f"), status="suppressed_small_n"),
+        cell("2.1", 3, 7, 7, split=("sex", "m"), status="suppressed_secondary"),
+        cell("2.1", 0, 0, 0, split=("sex", "unknown"), status="no_data"),
+    ]
+    assert {value.status for value in hide(split)} == {"suppressed_small_n"}
+    assert {value.is_count_shown for value in hide(split)} == {False}
 
 
 @pytest.mark.parametrize("view", ["quarter", "cohort_year"])
-def test_splits_of_other_views_are_not_told(view: str) -> None:
-    """The year up to the third quarter and up to the fourth, by sex, would give the fourth quarter's hidden cells."""
+@pytest.mark.parametrize("status", ["shown", "suppressed_small_n", "suppressed_secondary", "no_data"])
+def test_splits_of_other_views_are_not_told(view: str, status: str) -> None:
+    """The year up to the third quarter and up to the fourth, by sex, would give the fourth quarter's hidden cells.
+
+    Nor is their status: who is in none of the other cells is in this one.
+    """
     shown = cell("3.1", 9, 14, 14, split=("sex", "f"))
-    (value,) = hide([replace(shown, period_view=view)])
+    (value,) = hide([cell("3.1", 9, 14, 14, split=("sex", "f"), view=view, status=status)])
     assert numbers(value) == {None}
     assert value.status == "suppressed_secondary"
     assert hide([shown]) == (shown,)
