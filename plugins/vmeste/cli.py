@@ -46,6 +46,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from vmeste.landing import LandingError
     from vmeste.local.airflow import AirflowServiceError
     from vmeste.local.demo import DemoFailed
+    from vmeste.privacy.subject import ErasureError
     from vmeste.quality.marts import MartsRejected
     from vmeste.quality.suites import SuiteError
     from vmeste.sources.errors import SourceError
@@ -61,6 +62,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
         LandingError,
         SuiteError,
         MartsRejected,
+        ErasureError,
         EmbeddedServerError,
         AirflowServiceError,
         DemoFailed,
@@ -235,6 +237,49 @@ def _transform(settings: Settings, as_of: str, *, full_refresh: bool = False) ->
         dbt.build(settings, as_of=datetime.fromisoformat(as_of) if as_of else None, full_refresh=full_refresh)
     with _step("marts meet their expectations"):
         checks.validate_marts(settings)
+
+
+@app.command()
+def erase(
+    code: Annotated[str, typer.Argument(help="The person's code, as on the card.", show_default=False)] = "",
+    reason: Annotated[str, typer.Option(help="On what ground; goes into the act, so name nobody.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do it. Without this it is only counted what would go.")] = False,
+    kind: Annotated[str, typer.Option(help="mentee or mentor, if the code does not say which.")] = "",
+    organisation: Annotated[str, typer.Option(help="Refuse if the person is registered elsewhere.")] = "",
+    by: Annotated[str, typer.Option(help="Who asks for it.", show_default="the user of this machine")] = "",
+    request_only: Annotated[
+        bool, typer.Option("--request-only", help="Only note the request and print its id, for the DAG erase_subject.")
+    ] = False,
+    request: Annotated[str, typer.Option(help="Go on with a request, instead of a code.")] = "",
+) -> None:
+    """Erase a person everywhere: first without --yes, which changes nothing and says what would go."""
+    import getpass
+
+    from vmeste.privacy import erasure
+
+    settings = get_settings()
+    if bool(code) == bool(request):
+        raise typer.BadParameter("name a code or a --request")
+    if kind not in {"", "mentee", "mentor"}:
+        raise typer.BadParameter("--kind is mentee or mentor")
+    if code and not reason.strip():
+        raise typer.BadParameter("say why: --reason")
+    _migrate(settings)
+    wanted: Any = kind or None
+    if code and not (yes or request_only):
+        found = erasure.look(settings, code, wanted, organisation or None)
+        console.print(f"would erase a {found.kind}; nothing was changed. With --yes it is done", highlight=False)
+        _print_table(["place", "count"], sorted(found.counts.items()))
+        return
+    erasure_id = request or erasure.request(
+        settings, code, reason, by or getpass.getuser(), wanted, organisation or None
+    )
+    if request_only:
+        typer.echo(erasure_id)
+        return
+    report = erasure.run(settings, erasure_id)
+    _print_table(["place", "count"], sorted(report.counts.items()))
+    console.print(f"erased; the act: {report.act}", highlight=False, soft_wrap=True)
 
 
 @app.command()

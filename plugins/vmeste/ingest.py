@@ -28,7 +28,7 @@ from vmeste.warehouse.connect import connect, vault_url
 from vmeste.warehouse.known import KnownSubmissions
 from vmeste.warehouse.load import SyncResult
 from vmeste.warehouse.load import load as load_batch
-from vmeste.warehouse.turns import turn
+from vmeste.warehouse.turns import turn, waits_for_erasures
 
 logger = logging.getLogger(__name__)
 
@@ -104,6 +104,7 @@ def retry(settings: Settings, run_id: str) -> list[dict[str, Any]]:
     return results
 
 
+@waits_for_erasures
 def extract(
     settings: Settings,
     source: str,
@@ -147,6 +148,9 @@ def extract(
                 return None
             extraction = origin.extract(form, cursor, known) if has_news else Extraction(0, (), cursor)
         present = None if extraction.present_ids is None else frozenset(map(_text, extraction.present_ids))
+        if present:
+            with psycopg.connect(vault_url(settings)) as vault_connection:
+                present = vault.held_ids(vault_connection, source, form_id, present)
         vanished = _vanished(known, present, f"{source}, {form_id}", accepts_deletions=accepts_deletions)
         deleted_at = known.deleted_at() if present is not None else {}
     given = (_returned(submission, deleted_at, started_at) for submission in extraction.submissions)
@@ -204,7 +208,7 @@ def _vanished(
     """
     if present is None:
         return []
-    live = known.live()
+    live = known.held()
     vanished = sorted(live - present)
     is_much = len(vanished) > max(DELETIONS_BELIEVED, DELETED_SHARE_BELIEVED * len(live))
     is_all = not live & present and len(vanished) > EMPTIED_BELIEVED
@@ -240,6 +244,7 @@ def landed_chunks(
         yield [_landed(submission) for submission in opened]
 
 
+@waits_for_erasures
 def load(settings: Settings, batch: str) -> dict[str, Any]:
     """Validate and load a landed batch; return its counts (``SyncResult`` as a dictionary)."""
     with landing.opened(batch) as landed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -166,6 +166,79 @@ def opened(address: str) -> Iterator[Batch]:
             lists = {name: tuple(described[name]) for name in ("notes", "refusals")}
             header = BatchHeader(**described | lists)
         yield Batch(header, parquet.metadata.num_rows, parquet, address)
+
+
+def batches(landing_url: str) -> Iterator[str]:
+    """Yield the addresses of all landed batches, loaded ones and waiting ones."""
+    from airflow.sdk import ObjectStoragePath
+
+    root = ObjectStoragePath(landing_url)
+    if not root.exists():
+        return
+    for source in sorted(root.iterdir()):
+        for form in sorted(source.iterdir()) if source.is_dir() else ():
+            for file in sorted(form.iterdir()) if form.is_dir() else ():
+                if file.name.endswith(".parquet"):
+                    yield str(file)
+
+
+def remove_unfinished(landing_url: str) -> int:
+    """Remove what killed writers left behind and return how much; nobody may be landing meanwhile."""
+    from airflow.sdk import ObjectStoragePath
+
+    root = ObjectStoragePath(landing_url)
+    found = list(root.glob("*/*/*.part")) if root.exists() else []
+    for file in found:
+        file.unlink()
+    return len(found)
+
+
+def rewrite(
+    address: str, change: Callable[[dict[str, str | None]], dict[str, str | None]], said: Callable[[str], str]
+) -> int:
+    """Change rows of a landed batch in place, whole or not at all, and return how many changed.
+
+    The one exception to batches being immutable, for the erasure of a person: count, order and header stay, so that
+    a batch that waits is loaded as it would have been.
+
+    Args:
+        address: the batch.
+        change: given a row's text by column, returns the row to be kept.
+        said: given a line of the header's notes and refusals, returns it as it is kept.
+
+    Raises:
+        LandingError: the batch cannot be read.
+    """
+    from airflow.sdk import ObjectStoragePath
+
+    path = ObjectStoragePath(address)
+    part = path.parent / f"{path.name}.part"
+    changed = 0
+    with opened(address) as batch:
+        schema = batch._file.schema_arrow.remove_metadata()
+        notes, refusals = (tuple(map(said, lines)) for lines in (batch.header.notes, batch.header.refusals))
+        header = replace(batch.header, notes=notes, refusals=refusals)
+        try:
+            with (
+                part.open("wb") as file,
+                pq.ParquetWriter(file, schema, compression="zstd", write_page_checksum=True) as writer,
+            ):
+                for group in range(batch._file.num_row_groups):
+                    table = batch._groups([group])
+                    rows = table.to_pylist()
+                    kept = [change(row) for row in rows]
+                    changed += sum(before != after for before, after in zip(rows, kept, strict=True))
+                    columns = {name: pa.array([row[name] for row in kept], pa.string()) for name in schema.names}
+                    writer.write_table(pa.table(columns, schema), row_group_size=max(len(rows), 1))
+                writer.add_key_value_metadata({"vmeste": json.dumps(asdict(header), ensure_ascii=False)})
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+    if changed or header != batch.header:
+        part.replace(path)
+    else:
+        part.unlink()
+    return changed
 
 
 @contextmanager

@@ -49,14 +49,14 @@ def reconcile(settings: Settings) -> Iterator[Comparison]:
             name, form_id = item["source"], item["form_id"]
             with connect(settings, "vmeste_loader") as connection:
                 known = KnownSubmissions(connection, name, form_id)
-                here = known.live()
+                here = known.held()
                 try:
                     extraction = open_source(sources[name]).extract(forms[form_id], None, known)
                     given = {entry.submission_id for entry in extraction.submissions if not entry.is_deleted}
                 except SourceError as error:
                     yield Comparison(name, form_id, here=len(here), error=str(error))
                     continue
-            there = _as_here(settings, given | (extraction.present_ids or frozenset()))
+            there = _as_here(settings, name, form_id, given | (extraction.present_ids or frozenset()))
             is_whole = extraction.present_ids is not None or extraction.server_total is not None
             yield Comparison(
                 name,
@@ -69,8 +69,9 @@ def reconcile(settings: Settings) -> Iterator[Comparison]:
             )
 
 
-def _as_here(settings: Settings, given: AbstractSet[str]) -> frozenset[str]:
-    """Return ids as the warehouse has them: those that were made of answers were exchanged in the vault."""
+def _as_here(settings: Settings, source: str, form_id: str, given: AbstractSet[str]) -> frozenset[str]:
+    """Return ids as the warehouse has them: made of answers, they were exchanged; of erased people, made unreadable."""
     with psycopg.connect(vault_url(settings)) as connection:
         exchanged = vault.known_ids(connection, given)
+        given = vault.held_ids(connection, source, form_id, given)
     return frozenset(exchanged.get(submission_id, submission_id) for submission_id in given)

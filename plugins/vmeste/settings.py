@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +23,7 @@ EXPECTED = {
     "VMESTE_WAREHOUSE_URL": "postgresql://user:password@host:5432/database, or empty for the embedded PostgreSQL",
     "VMESTE_VAULT_URL": "postgresql://user:password@host:5432/another_database, or empty for the embedded PostgreSQL",
     "VMESTE_LANDING": "a folder or an object store address, e.g. .vmeste/landing or s3://bucket/landing",
+    "VMESTE_BACKUP_DAYS": "for how many days copies of the databases are kept, 1 to 3650, e.g. 30",
     "VMESTE_TIMEZONE": "a name from the IANA time zone database, e.g. Europe/Moscow",
 }
 
@@ -43,6 +44,7 @@ class Settings(BaseSettings):
     vault_url: str = ""
     landing: str = ""
     timezone: str = "Europe/Moscow"
+    backup_days: int = Field(default=30, ge=1, le=3650)
 
     @field_validator("home")
     @classmethod

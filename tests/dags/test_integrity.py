@@ -25,6 +25,7 @@ def test_there_are_dag_files() -> None:
         "transform_warehouse",
         "refresh_quarterly_indicators",
         "maintain_warehouse",
+        "erase_subject",
     }
 
 
@@ -59,7 +60,9 @@ def test_one_run_at_a_time_and_no_catching_up(bag: DagBag, file: Path) -> None:
     assert dag.catchup is False
 
 
-@pytest.mark.parametrize("name", ["ingest_forms", "refresh_quarterly_indicators", "maintain_warehouse"])
+@pytest.mark.parametrize(
+    "name", ["ingest_forms", "refresh_quarterly_indicators", "maintain_warehouse", "erase_subject"]
+)
 def test_nothing_heavy_is_imported_at_parse_time(name: str, bag: DagBag) -> None:
     # Airflow itself loads some of these; the difference is ours
     code = f"""

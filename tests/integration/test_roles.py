@@ -27,6 +27,13 @@ from vmeste.warehouse.connect import Role, connect, vault_url, warehouse_url
         ("vmeste_loader", "select * from published.indicator_values"),
         ("vmeste_loader", "delete from ops.sync_runs"),
         ("vmeste_loader", "create schema mine"),
+        ("vmeste_loader", "delete from ops.erasures"),
+        ("vmeste_transformer", "update ops.erasures set kind = 'mentor'"),
+        ("vmeste_eraser", "delete from ops.sync_runs"),
+        ("vmeste_eraser", "delete from ops.erasures"),
+        ("vmeste_eraser", "insert into quarantine.rows default values"),
+        ("vmeste_eraser", "select * from published.indicator_values"),
+        ("vmeste_eraser", "create schema mine"),
     ],
 )
 def test_a_role_is_refused_what_it_need_not_do(settings: Settings, role: Role, statement: str) -> None:

@@ -57,6 +57,17 @@ windows as (
 
 ),
 
+-- nobody is asked after having withdrawn the consent to it: such a follow-up is not due, and not missing either
+withdrawals as (
+
+    select
+        person_key as mentee_key,
+        withdrawn_on
+    from {{ ref('int_consents_withdrawn') }}
+    where subject = 'mentee' and purpose = 'followup'
+
+),
+
 followups as (
 
     select * from {{ ref('stg_f7_followup') }}
@@ -82,6 +93,8 @@ answers as (
             windows.pair_key = followups.pair_key
             and windows.horizon = followups.horizon
             and followups.filled_on between windows.window_opens_on and windows.window_closes_on
+    left join withdrawals on windows.mentee_key = withdrawals.mentee_key
+    where withdrawals.withdrawn_on is null or followups.filled_on < withdrawals.withdrawn_on
     order by
         windows.pair_key asc,
         windows.horizon asc,
@@ -109,6 +122,11 @@ final as (
         on
             windows.pair_key = answers.pair_key
             and windows.horizon = answers.horizon
+    left join withdrawals on windows.mentee_key = withdrawals.mentee_key
+    where
+        withdrawals.withdrawn_on is null
+        or answers.pair_key is not null
+        or windows.window_closes_on < withdrawals.withdrawn_on
 
 )
 

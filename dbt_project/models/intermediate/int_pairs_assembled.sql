@@ -1,10 +1,24 @@
 with
 
-registrations as (
+newest_registrations as (
 
     select distinct on (pair_key) *
     from {{ ref('stg_r3_pair') }}
     order by pair_key asc, arrived_at desc, submission_key desc
+
+),
+
+-- who has withdrawn the consent to monitoring leaves every figure with all pairs, and leaves them here
+registrations as (
+
+    select newest_registrations.*
+    from newest_registrations
+    left join {{ ref('int_consents_withdrawn') }} as withdrawn
+        on
+            newest_registrations.mentee_key = withdrawn.person_key
+            and withdrawn.subject = 'mentee'
+            and withdrawn.purpose = 'monitoring'
+    where withdrawn.person_key is null
 
 ),
 

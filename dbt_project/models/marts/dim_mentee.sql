@@ -41,6 +41,12 @@ final as (
     from registrations
     left join statuses on registrations.mentee_key = statuses.mentee_key
     left join monitored on registrations.mentee_key = monitored.mentee_key
+    left join {{ ref('int_consents_withdrawn') }} as withdrawn
+        on
+            registrations.mentee_key = withdrawn.person_key
+            and withdrawn.subject = 'mentee'
+            and withdrawn.purpose = 'monitoring'
+    where withdrawn.person_key is null
 
 )
 

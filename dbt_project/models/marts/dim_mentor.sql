@@ -17,6 +17,12 @@ final as (
         cast(registrations.birth_year as integer) as birth_year,
         {{ is_cleared('registrations', as_of_on()) }} as is_cleared
     from registrations
+    left join {{ ref('int_consents_withdrawn') }} as withdrawn
+        on
+            registrations.mentor_key = withdrawn.person_key
+            and withdrawn.subject = 'mentor'
+            and withdrawn.purpose = 'monitoring'
+    where withdrawn.person_key is null
 
 )
 

@@ -54,7 +54,10 @@ final as (
         pairs.is_end_planned,
         pairs.had_farewell,
         pairs.was_warned_14_days,
-        cleared_pairs.pair_key is not null as is_mentor_cleared_at_start,
+        -- what an erased mentor had is not known any more: neither cleared nor uncleared
+        case
+            when pairs.mentor_key not like 'erased-%' then cleared_pairs.pair_key is not null
+        end as is_mentor_cleared_at_start,
         pairs.proposed_on,
         pairs.start_on,
         pairs.planned_end_on,

@@ -6,7 +6,6 @@ The keys are drawn at random. A hash of a code, a name or a birth date could be 
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ import psycopg
 from vmeste.forms import Form, Question
 from vmeste.forms.columns import key_column
 from vmeste.forms.repeats import Member, members_of, members_text
+from vmeste.privacy.tombstones import Tombstones, clean
 from vmeste.sources.base import CONTENT_ID_PREFIX, Submission
 
 ORIGIN = "_origin"
@@ -48,11 +48,22 @@ def known_ids(vault: VaultConnection, submission_ids: Iterable[str]) -> dict[str
     return dict(rows.fetchall())
 
 
+def held_ids(vault: VaultConnection, source: str, form_id: str, submission_ids: Iterable[str]) -> frozenset[str]:
+    """Return submission ids of a source as the warehouse has them where they were erased, all others as they are."""
+    erased = Tombstones.read(vault, source, form_id)
+    if erased is None:
+        return frozenset(submission_ids)
+    return frozenset(erased.held_id(source, form_id, key) for key in submission_ids)
+
+
 def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission]) -> list[Submission]:
     """Put vault answers into the vault and return the submissions without them, codes exchanged for keys.
 
     The caller commits the vault before it lands what is returned: a crash in between repeats both.
     """
+    erased = Tombstones.read(vault, submissions[0].source, form.form_id) if submissions else None
+    if erased:
+        submissions = erased.emptied(vault, form, submissions)
     code_questions: dict[str, str] = {question.name: question.key for question in form.every_question if question.key}
     identifying = {question.name for question in form.every_question if question.privacy == "vault"}
     identifying -= set(code_questions)
@@ -67,11 +78,17 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
         for answered in (submission.answers, *of_members):
             for name, kind in code_questions.items():
                 if code := answered.get(name):
-                    written[kind].add(_clean(code))
-    keys = {
+                    written[kind].add(clean(code))
+    markers = {
+        (kind, code): marker
+        for kind, codes in written.items()
+        for code in codes
+        if erased and kind == "mentor" and (marker := erased.marker(kind, code))
+    }
+    keys = markers | {
         (kind, code): key
         for kind, codes in written.items()
-        for code, key in exchange_codes(vault, kind, sorted(codes)).items()
+        for code, key in exchange_codes(vault, kind, [code for code in codes if (kind, code) not in markers]).items()
     }
 
     # an id that was made of the answers can be guessed like them: it is exchanged as a code is
@@ -92,7 +109,7 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
             if name in repeats:
                 answers[name] = _split_members(repeats[name], answer, keys, secret, own_keys, extra)
             elif name in code_questions:
-                key = keys[(code_questions[name], _clean(answer))] if answer else None
+                key = keys[(code_questions[name], clean(answer))] if answer else None
                 answers[key_column(name)] = key
                 if key:
                     own_keys.append(key)
@@ -171,7 +188,7 @@ def _split_members(
             if question is None:
                 extra[f"{place}/{name}"] = value
             elif question.key:
-                key = keys[(question.key, _clean(value))]
+                key = keys[(question.key, clean(value))]
                 kept[key_column(name)] = key
                 own_keys.append(key)
             elif question.privacy == "vault":
@@ -180,8 +197,3 @@ def _split_members(
                 kept[name] = value
         opened.append(kept)
     return members_text(opened)
-
-
-def _clean(code: str | None) -> str:
-    """Return a code as it is compared: no outer blanks, one form of each letter."""
-    return unicodedata.normalize("NFC", (code or "").strip())

@@ -10,7 +10,7 @@ import psycopg
 from vmeste.settings import Settings
 from vmeste.warehouse import embedded
 
-Role = Literal["vmeste_loader", "vmeste_transformer", "vmeste_bi"]
+Role = Literal["vmeste_loader", "vmeste_transformer", "vmeste_bi", "vmeste_eraser"]
 
 
 def warehouse_url(settings: Settings, role: Role | None = None) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 import psycopg
 
+from vmeste.privacy.tombstones import STUB_PREFIX
+
 
 def newest_operations(form_id: str, source_parameter: str, form_parameter: str) -> str:
     """Return SQL for the newest operation of each submission of a form of one source, and its moment.
@@ -47,6 +49,10 @@ class KnownSubmissions:
 
     def live(self) -> frozenset[str]:
         """Return the ids of all submissions that were not deleted at the source."""
+        return frozenset(key for key in self.held() if not key.startswith(STUB_PREFIX))
+
+    def held(self) -> frozenset[str]:
+        """Return the same with those empty rows of erased people whose id no source knows."""
         return frozenset(key for key, (operation, _) in self._newest.items() if operation != "delete")
 
     def deleted(self) -> frozenset[str]:

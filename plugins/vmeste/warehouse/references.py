@@ -30,6 +30,7 @@ import pandas as pd
 import pyarrow as pa
 
 from vmeste.forms.repeats import members_of
+from vmeste.privacy.tombstones import STUB_PREFIX
 from vmeste.warehouse.seen import SeenBefore
 
 REGISTRY = {
@@ -93,7 +94,9 @@ def enrich(
     for kind, (registry, key) in REGISTRY.items():
         if references.get(kind):
             known = _query(cursor, current_versions(registry, f"distinct {key}"))[key]
-            frame[f"_{kind}_is_known"] = frame[key].isna() | frame[key].isin(known)
+            # the registration of an erased mentor is gone, the pairs of the mentor's mentees stay
+            is_erased = frame[key].astype("string").str.startswith(STUB_PREFIX).fillna(False)
+            frame[f"_{kind}_is_known"] = frame[key].isna() | frame[key].isin(known) | is_erased
     if references.get("pair"):
         frame = frame.merge(_pair_periods(cursor), on="pair_key", how="left")
     if "consent" in references:

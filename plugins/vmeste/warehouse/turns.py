@@ -5,17 +5,55 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
 
+from vmeste.settings import Settings
 from vmeste.sources.connections import credentials
 from vmeste.sources.errors import LoginRefused
+from vmeste.warehouse.connect import connect
+
+ERASURE = "vmeste.erasure"
+"""An erasure holds this lock alone, syncs hold it together: what is in a sync's hands would be landed after all."""
+
+Steps = ParamSpec("Steps")
+Outcome = TypeVar("Outcome")
 
 REMEMBERED_MINUTES = 10
 """For so long a refused log-in is not tried again; LimeSurvey locks an address for as long."""
+
+
+def waits_for_erasures(
+    step: Callable[Concatenate[Settings, Steps], Outcome],
+) -> Callable[Concatenate[Settings, Steps], Outcome]:
+    """Let a step of a sync begin only when nobody is being erased, and an erasure only when the step has ended."""
+
+    def waiting(settings: Settings, /, *given: Steps.args, **named: Steps.kwargs) -> Outcome:
+        with connect(settings, "vmeste_loader") as connection:
+            connection.autocommit = True
+            connection.execute("select pg_advisory_lock_shared(hashtext(%s))", (ERASURE,))
+            return step(settings, *given, **named)
+
+    update_wrapper(waiting, step)
+    return waiting
+
+
+@contextmanager
+def erasing(settings: Settings, patience: str = "15min") -> Iterator[None]:
+    """Keep syncs waiting, once those that run have ended.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: they took longer than ``patience``.
+    """
+    with connect(settings, "vmeste_eraser") as connection:
+        connection.autocommit = True
+        connection.execute("select set_config('lock_timeout', %s, false)", (patience,))
+        connection.execute("select pg_advisory_lock(hashtext(%s))", (ERASURE,))
+        yield
 
 
 @contextmanager
