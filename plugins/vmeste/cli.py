@@ -49,6 +49,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from vmeste.privacy.subject import ErasureError
     from vmeste.quality.marts import MartsRejected
     from vmeste.quality.suites import SuiteError
+    from vmeste.results_tree import ResultsTreeError
     from vmeste.sources.errors import SourceError
     from vmeste.warehouse.embedded import EmbeddedServerError
     from vmeste.warehouse.migrate import MigrationError
@@ -63,6 +64,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
         SuiteError,
         MartsRejected,
         ErasureError,
+        ResultsTreeError,
         EmbeddedServerError,
         AirflowServiceError,
         DemoFailed,
@@ -352,6 +354,28 @@ def demo(out: Annotated[Path, typer.Option(help="Where the page and the workbook
     from vmeste.local import demo as story
 
     story.run(get_settings(), out)
+
+
+@app.command()
+def tree(
+    out: Annotated[Path, typer.Option(help="Where the page and the picture go.")] = Path("docs"),
+    check: Annotated[
+        bool, typer.Option(help="Write nothing: fail if what lies there is not what the seeds give.")
+    ] = False,
+) -> None:
+    """Draw the results tree from dbt's seeds: a page with a Mermaid diagram, and an SVG."""
+    from vmeste.results_tree.write import stale, write
+
+    seeds = get_settings().root / "dbt_project" / "seeds"
+    if not check:
+        for path in write(seeds, out):
+            console.print(str(path), highlight=False)
+        return
+    outdated = stale(seeds, out)
+    if outdated:
+        errors.print(f"{', '.join(outdated)} in {out}: not what the seeds give; run `vmeste tree`", highlight=False)
+        raise typer.Exit(1)
+    console.print("[green]✓[/] the tree is drawn as the seeds have it")
 
 
 @forms_app.command("check")

@@ -22,9 +22,13 @@ Node = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def target(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dbt")
+
+
+@pytest.fixture(scope="module")
+def manifest(target: Path) -> dict[str, Any]:
     """The manifest of a parse in which every warning, deprecations among them, is an error."""
-    target = tmp_path_factory.mktemp("dbt")
     options = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target)]
     outcome = subprocess.run(
         [
@@ -77,8 +81,10 @@ def test_each_form_has_one_staging_model_that_reads_it_alone(manifest: dict[str,
         name: {f"source.vmeste.raw.{form_id}", f"source.vmeste.raw.{form_id}__{repeat}"}
         for name, (form_id, repeat) in MEMBER_MODELS.items()
     }
+    # the one thing that is read back from what was released: when it was
+    ledger = {"stg_published_releases": {"source.vmeste.published.releases"}}
     assert members
-    assert read == forms | members
+    assert read == forms | members | ledger
     assert [name for name, node in staging.items() if re.search(r"\bjoin\b", node["raw_code"])] == []
 
 
@@ -112,8 +118,85 @@ def test_each_model_says_its_grain_and_describes_its_columns(manifest: dict[str,
 
 def test_marts_have_enforced_contracts(manifest: dict[str, Any]) -> None:
     for name, node in models(manifest, "marts").items():
-        assert node["config"]["contract"]["enforced"], name
+        is_relation = node["config"]["materialized"] != "ephemeral"
+        assert node["config"]["contract"]["enforced"] == is_relation, name
         assert not name.startswith(("stg_", "int_"))
+
+
+def test_parts_of_readiness_end_in_it_alone_and_say_the_same(manifest: dict[str, Any]) -> None:
+    parts = {name: node for name, node in models(manifest, "marts").items() if "readiness" in node["fqn"][2:-1]}
+    assert parts
+    whole = models(manifest)["evidence_readiness"]
+    assert {name.split(".")[-1] for name in whole["depends_on"]["nodes"]} >= set(parts)
+    for name, node in parts.items():
+        assert node["config"]["materialized"] == "ephemeral", name
+        assert list(node["columns"]) == ["check_code", "counted", "counted_of", "is_due", "lacking_ru"], name
+        readers = {
+            other for other, about in models(manifest).items() if node["unique_id"] in about["depends_on"]["nodes"]
+        }
+        assert readers == {"evidence_readiness"}, name
+
+
+DASHBOARDS = ["Доказательность", "Качество данных", "Показатели", "Руководителю", "Устойчивость"]
+
+
+def test_each_dashboard_and_the_page_say_what_they_stand_on(manifest: dict[str, Any]) -> None:
+    exposures = manifest["exposures"].values()
+    assert sorted(about["label"] for about in exposures if about["type"] == "dashboard") == DASHBOARDS
+    assert [about["name"] for about in exposures if about["type"] == "application"] == ["quarterly_page"]
+    for about in exposures:
+        read = [manifest["nodes"][name] for name in about["depends_on"]["nodes"]]
+        assert read, about["name"]
+        shown = [node["name"] for node in read if node["resource_type"] == "seed" or node["fqn"][1] == "marts"]
+        assert shown == [node["name"] for node in read], about["name"]
+        assert about["description"], about["name"]
+
+
+def test_the_page_reads_what_its_exposure_says(manifest: dict[str, Any]) -> None:
+    (page,) = (about for about in manifest["exposures"].values() if about["name"] == "quarterly_page")
+    code = (ROOT / "plugins" / "vmeste" / "releases" / "candidate.py").read_text(encoding="utf-8")
+    read = set(re.findall(r"\{marts\}\.(\w+)", code)) | set(re.findall(r'_seed\(reader, "(\w+)"\)', code))
+    assert read
+    assert {name.split(".")[-1] for name in page["depends_on"]["nodes"]} == read
+
+
+def test_no_mart_is_for_nobody(manifest: dict[str, Any]) -> None:
+    read = {name for about in manifest["exposures"].values() for name in about["depends_on"]["nodes"]}
+    read |= {name for node in models(manifest).values() for name in node["depends_on"]["nodes"]}
+    # rows for whoever looks into a figure; no figure is made of them
+    analysts = {"dim_mentor", "fct_meeting", "fct_survey_score"}
+    unread = {name for name, node in models(manifest, "marts").items() if node["unique_id"] not in read}
+    assert unread <= analysts
+
+
+def test_each_seed_is_described_and_so_is_each_of_its_columns(manifest: dict[str, Any]) -> None:
+    seeds = [node for node in manifest["nodes"].values() if node["resource_type"] == "seed"]
+    assert seeds
+    for node in seeds:
+        header = (PROJECT / node["original_file_path"]).read_text(encoding="utf-8").splitlines()[0].split(",")
+        assert node["description"], node["name"]
+        assert set(header) == set(node["columns"]) == set(node["config"]["column_types"]), node["name"]
+        assert [column for column, about in node["columns"].items() if not about["description"]] == [], node["name"]
+
+
+@pytest.mark.usefixtures("manifest")
+def test_the_documentation_builds(target: Path) -> None:
+    """Without a database: the catalogue of types stays empty, the pages and their links do not."""
+    outcome = subprocess.run(
+        [
+            *(str(Path(sys.executable).parent / "dbt"), "--partial-parse"),  # the project was parsed a moment ago
+            *("docs", "generate", "--no-compile", "--empty-catalog"),
+            *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+            *("--target-path", str(target), "--log-path", str(target / "logs")),
+        ],
+        env=os.environ | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false", "DO_NOT_TRACK": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stdout[-3000:]
+    assert (target / "index.html").stat().st_size > 0
+    assert "nodes" in json.loads((target / "catalog.json").read_text(encoding="utf-8"))
 
 
 def test_each_data_test_has_a_name_that_claims_something(manifest: dict[str, Any]) -> None:

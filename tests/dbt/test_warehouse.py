@@ -103,7 +103,7 @@ def test_nothing_in_nothing_out(connection: psycopg.Connection[dict[str, Any]], 
 
 
 def test_without_data_no_recommendation_about_data_is_met(connection: psycopg.Connection[dict[str, Any]]) -> None:
-    about_the_tree = {"tree_reaches_impact", "results_supported", "definitions_complete"}
+    about_the_tree = {"tree_acyclic", "tree_no_orphan", "results_supported", "definitions_complete"}
     met = rows(connection, "select check_code from marts.evidence_readiness where status = 'met'")
     assert {row["check_code"] for row in met} == about_the_tree
 

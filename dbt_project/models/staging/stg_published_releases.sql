@@ -1,0 +1,29 @@
+with
+
+source as (
+
+    select * from {{ source('published', 'releases') }}
+    where
+        state = 'released'
+        and released_at <= {{ as_of_at() }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        release_id,
+        quarter,
+
+        -- numbers
+        revision,
+
+        -- times
+        cutoff_at,
+        released_at
+    from source
+
+)
+
+select * from renamed
