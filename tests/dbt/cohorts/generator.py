@@ -56,6 +56,7 @@ class Cohort(Submissions):
     def __init__(self, seed: int) -> None:
         """Make up everything from the seed."""
         super().__init__()
+        self.wordings: dict[str, str] = {}
         self.chance = random.Random(seed)  # noqa: S311  (a cohort, not a secret)
         # which forms are in use: a form that nobody fills in must give no data
         rarely = 0.12
@@ -118,6 +119,7 @@ class Cohort(Submissions):
             start = chance.choice([date(2020, 2, 29), date(2020, 12, 31), date(2021, 1, 1), date(2021, 3, 31)])
         if self.end_together:
             start = self.end_together - timedelta(chance.randint(225, 300))
+        self.wordings[key] = chance.choice(["ward", "graduate"])
         form = chance.choice(["short", "long"])
         planned = chance.choice([None, months_after(start, 8 if form == "short" else chance.choice([12, 18]))])
         registered = {
@@ -184,7 +186,7 @@ class Cohort(Submissions):
         def near(day: date, *edges: int) -> date:
             return day + timedelta(chance.choice([*edges, chance.randint(min(edges), max(edges))]))
 
-        wording: dict[str, Any] = {"wording": chance.choice(["ward", "graduate"])}
+        wording = {"wording": self.wordings[key]}
 
         def self_report(least: int = 1) -> dict[str, Any]:
             return answers.self_report(chance, least) | (wording if chance.random() < 0.9 else {})
@@ -290,6 +292,7 @@ class Cohort(Submissions):
 
     def _follow_ups(self, key: str, ended: date) -> None:
         chance = self.chance
+        wording = {"wording": self.wordings[key]}
         for horizon, closes in ((6, 60), (12, 90)):
             due = months_after(ended, horizon)
             for attempt in range(chance.choice([0, 1, 1, 2])):
@@ -298,10 +301,12 @@ class Cohort(Submissions):
                     continue
                 given = answers.follow_up(chance, filled, ended)
                 given |= {"pair_key": key, "horizon": str(horizon), "filled_on": filled}
+                if chance.random() < 0.8:
+                    given |= wording
                 self._add("f7_followup", f"{key}-{horizon}-{attempt}", filled, lambda given=given: given)
-            filled = due + timedelta(chance.choice([-31, -30, 0, closes, closes + 1]))
+            filled = due + timedelta(chance.choice([-31, -30, 0, 0, 0, closes, closes + 1]))
             if horizon == 12 and chance.random() < 0.8:
-                self._wave("f2_self_report", key, "fu12", filled, lambda: answers.self_report(chance, 2))
+                self._wave("f2_self_report", key, "fu12", filled, lambda: answers.self_report(chance, 2) | wording)
 
     def _supervision(self, number: int) -> None:
         chance = self.chance
