@@ -1,6 +1,7 @@
 {#-
     Bounds of the Wilson score interval (Wilson 1927) at 95% for `successes` of `trials`, double precision 0–1;
-    NULL where there are no trials. Unlike the normal approximation it stays within 0–1 and is honest for small n.
+    NULL where there are no trials or the successes are not known. Unlike the normal approximation it stays within 0–1
+    and is honest for small n.
 -#}
 {% macro wilson_low(successes, trials) -%}
     {{ _wilson_bound(successes, trials, "-") }}
@@ -18,7 +19,7 @@
     {%- set k = "cast(" ~ successes ~ " as double precision)" -%}
     {%- set n = "cast(" ~ trials ~ " as double precision)" -%}
     case
-        when {{ trials }} > 0
+        when {{ trials }} > 0 and {{ successes }} is not null
             then
                 least(1, greatest(0, (
                     {{ k }} + {{ z }} * {{ z }} / 2

@@ -23,7 +23,7 @@ from tests.dbt.cohorts.survival import Cases, contacts_lasted, matches_lasted, o
 from vmeste.settings import Settings
 from vmeste.warehouse.connect import connect
 
-SEEDS = 320
+SEEDS = 300
 BLOCKS = 4
 HEADLINE = ("1.1", "2.1", "2.2", "2.3", "3.1")
 MEASURES = (

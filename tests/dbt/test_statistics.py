@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from psycopg.rows import dict_row
 from scipy.stats import chi2, norm
 from statsmodels.duration.survfunc import SurvfuncRight
+from statsmodels.stats.proportion import proportion_confint
 
 from vmeste.settings import Settings
 from vmeste.warehouse import transform
@@ -30,6 +31,7 @@ RECORDED = Path(__file__).parent / "recorded" / "lifelines.json"
 MACROS = {
     "curve": "with cases as (select * from given_cases) {{ kaplan_meier('cases', keys=['form']) }}",
     "limits": "select k, {{ poisson_low('k') }} as low, {{ poisson_high('k') }} as high from given_counts",
+    "wilson": "select k, n, {{ wilson_low('k', 'n') }} as low, {{ wilson_high('k', 'n') }} as high from given_shares",
 }
 
 Curve = Callable[[list[tuple[int, bool]]], list[dict[str, Any]]]
@@ -151,3 +153,19 @@ def test_poisson_limits_agree_with_scipy(
         close: dict[str, float] = {"abs": 1e-9} if count <= 500 else {"rel": 2e-6}
         assert row["low"] == pytest.approx(low, **close), count
         assert row["high"] == pytest.approx(high, **close), count
+
+
+def test_wilson_bounds_of_many_agree_with_statsmodels(
+    connection: psycopg.Connection[dict[str, Any]], compiled: dict[str, str]
+) -> None:
+    connection.execute("create temporary table given_shares (k bigint, n bigint)")
+    totals = (1, 10, 999, 20_000, 1_000_000, 3_000_000_000)
+    shares = [(count, total) for total in totals for count in (0, 1, total // 3, total - 1, total)]
+    with connection.cursor() as cursor:
+        cursor.executemany("insert into given_shares values (%s, %s)", [*shares, (0, 0), (None, 5), (None, None)])
+    for row in connection.execute(compiled["wilson"].encode()).fetchall():
+        if row["k"] is None or not row["n"]:
+            assert (row["low"], row["high"]) == (None, None), row
+        else:
+            expected = proportion_confint(row["k"], row["n"], method="wilson")
+            assert (row["low"], row["high"]) == pytest.approx(expected, abs=1e-9), row
