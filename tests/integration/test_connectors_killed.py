@@ -20,7 +20,7 @@ import pytest
 
 from tests.integration import platforms
 from tests.integration.memory_source import REGISTRY
-from tests.integration.platforms import FORM, INVALID, PLATFORMS, Platform, Watched, credentials_of, write_sources
+from tests.integration.platforms import FORM, INVALID, PLATFORMS, Odk, Platform, Watched, credentials_of, write_sources
 from tests.integration.warehouse_state import State, state_of
 from vmeste import ingest
 from vmeste.settings import ROOT, Settings
@@ -268,6 +268,7 @@ def begun(settings: Settings, patch: pytest.MonkeyPatch, platform: Platform, nam
     platform.edit(2, INVALID)
     platform.edit(4, "2004")
     if story == "purge":
+        assert isinstance(platform, Odk)
         platform.purge(3)
     else:
         platform.delete(3)
