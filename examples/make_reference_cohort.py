@@ -517,6 +517,15 @@ def add_consents(cohort: Cohort, pair: Pair) -> None:
         "valid_from": signed_on,
         "withdrawn_on": None,
     }
+    if pair.followup == "withdrawn":  # what is withdrawn later was given on a sheet of its own
+        consent["purposes"] = "service monitoring"
+        cohort.add(
+            "r5_consent",
+            consent_file(signed_on),
+            submission_id("r5_consent", pair.number, "followup"),
+            moment(seeded("followup consent", pair.number), signed_on, (0, 1)),
+            consent | {"purposes": "followup"},
+        )
     cohort.add(
         "r5_consent",
         consent_file(signed_on),
@@ -1122,8 +1131,12 @@ def add_self_report_faults(cohort: Cohort) -> None:
 
 
 def withdraw_consent(cohort: Cohort) -> None:
-    """The consent of the mentee of П-014 ends on 17 January 2022; the follow-up of 25 January has none."""
-    given = next(record for record in cohort.of("r5_consent") if record.answers["mentee_code"] == "В-014")
+    """The mentee of П-014 withdraws the consent to be asked later on 17 January 2022, and is asked on 25 January."""
+    given = next(
+        record
+        for record in cohort.of("r5_consent")
+        if record.answers["mentee_code"] == "В-014" and record.answers["purposes"] == "followup"
+    )
     edit(
         cohort,
         given,

@@ -155,7 +155,7 @@ CASES = [
     *(("everything", "odk_central", where) for where in LOAD_PLACES if where != "before the commit"),
     *(("anew", "google_forms", where) for where in ("a page in the middle", "the last request", "before the commit")),
     *(("anew", "odk_central", where) for where in ("a page in the middle", "the last request", "before the commit")),
-    *(("purge", "odk_central", where) for where in ("the last request", "before the commit")),
+    ("purge", "odk_central", "before the commit"),
     *(("changes", "files", where) for where in (*MOVE_PLACES, "while the batch is written", "after the commit")),
     ("anew", "files", "before the commit"),
 ]
