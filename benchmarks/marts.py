@@ -32,7 +32,7 @@ def empty_project(settings: Settings, folder: Path) -> float:
     """Return the seconds that ``dbt build`` takes on a project without a single node."""
     folder.mkdir(exist_ok=True)
     (folder / "models").mkdir(exist_ok=True)
-    (folder / "dbt_project.yml").write_text("name: empty\nversion: '1'\nprofile: vmeste\n", encoding="utf-8")
+    (folder / "dbt_project.yml").write_text("name: empty\nversion: 1.0.0\nprofile: vmeste\n", encoding="utf-8")
     command = [str(Path(sys.executable).parent / "dbt"), "--quiet", "build", "--project-dir", str(folder)]
     started = time.perf_counter()
     subprocess.run(

@@ -254,9 +254,11 @@ def test_a_load_that_ends_after_a_build_is_not_missed(
         connection.commit()
         project.run()
         assert one(connection, "select count(*) from staging.stg_f4_meeting where pair_key ~ 'slow'") == 1
+        before = identities(connection)
         connection.commit()
     project.run()
     assert one(connection, "select count(*) from staging.stg_f4_meeting where pair_key ~ 'slow'") == 2
+    assert identities(connection) == before, "it was found by building anew, not by the snapshot"
     connection.commit()
 
 

@@ -98,6 +98,11 @@ def test_staging_drops_what_is_not_open(manifest: dict[str, Any], name: str) -> 
     assert "_extra" not in code
 
 
+def test_each_form_is_among_those_whose_submissions_count_once(manifest: dict[str, Any]) -> None:
+    test = next(node for node in manifest["nodes"].values() if node["name"] == "staging_submissions_count_once")
+    assert {name.split(".")[-1] for name in test["depends_on"]["nodes"]} == {f"stg_{form_id}" for form_id in FORMS}
+
+
 def test_intermediate_stands_on_staging_and_marts_on_models(manifest: dict[str, Any]) -> None:
     marts = set(models(manifest, "marts"))
     for layer in ("intermediate", "marts"):

@@ -45,46 +45,103 @@ windows as (
 
 ),
 
--- what every measure is split by; a converted pair counts under long
-pair_splits as (
+pair_traits as (
 
     select
         pairs.pair_key,
-        splits.split_by,
-        splits.split_value
+        pairs.reporting_form,
+        pairs.mentee_group_at_start,
+        coalesce(mentees.sex, 'unknown') as sex
     from pairs
     left join mentees on pairs.mentee_key = mentees.mentee_key
+
+),
+
+-- what every measure is split by; a converted pair counts under long
+trait_splits as (
+
+    select
+        traits.*,
+        splits.split_by,
+        splits.split_value
+    from (
+        select distinct
+            reporting_form,
+            mentee_group_at_start,
+            sex
+        from pair_traits
+    ) as traits
     cross join
         lateral (
             values
             ('all', 'all'),
-            ('form', pairs.reporting_form),
-            ('group', pairs.mentee_group_at_start),
-            ('sex', coalesce(mentees.sex, 'unknown'))
+            ('form', traits.reporting_form),
+            ('group', traits.mentee_group_at_start),
+            ('sex', traits.sex)
         ) as splits (split_by, split_value)
 
 ),
 
--- by quarter first: a window is made of whole quarters, and sums of sums are cheaper than rows in every window
-case_counts as (
+pair_splits as (
+
+    select
+        pair_traits.pair_key,
+        trait_splits.split_by,
+        trait_splits.split_value
+    from pair_traits
+    inner join trait_splits
+        on
+            pair_traits.reporting_form is not distinct from trait_splits.reporting_form
+            and pair_traits.mentee_group_at_start is not distinct from trait_splits.mentee_group_at_start
+            and pair_traits.sex = trait_splits.sex
+
+),
+
+-- by quarter and by what pairs are first: windows and splits are made of these, and sums of sums are cheaper than rows
+case_traits as (
 
     select
         cases.measure_code,
         {{ quarter_starts_on('cases.event_on') }} as quarter_starts_on,
-        pair_splits.split_by,
-        pair_splits.split_value,
+        pair_traits.reporting_form,
+        pair_traits.mentee_group_at_start,
+        pair_traits.sex,
         count(*) as eligible,
         count(*) filter (where cases.is_measured) as measured,
         count(*) filter (where cases.is_measured and cases.is_achieved) as achieved,
         sum(cases.exposure) as exposure,
         sum(cases.exposure) filter (where cases.is_measured) as measured_exposure
     from cases
-    inner join pair_splits on cases.pair_key = pair_splits.pair_key
+    inner join pair_traits on cases.pair_key = pair_traits.pair_key
     group by
         cases.measure_code,
         {{ quarter_starts_on('cases.event_on') }},
-        pair_splits.split_by,
-        pair_splits.split_value
+        pair_traits.reporting_form,
+        pair_traits.mentee_group_at_start,
+        pair_traits.sex
+
+),
+
+case_counts as (
+
+    select
+        case_traits.measure_code,
+        case_traits.quarter_starts_on,
+        trait_splits.split_by,
+        trait_splits.split_value,
+        sum(case_traits.eligible) as eligible,
+        sum(case_traits.measured) as measured,
+        sum(case_traits.achieved) as achieved,
+        sum(case_traits.exposure) as exposure,
+        sum(case_traits.measured_exposure) as measured_exposure
+    from case_traits
+    inner join trait_splits
+        on
+            case_traits.reporting_form is not distinct from trait_splits.reporting_form
+            and case_traits.mentee_group_at_start is not distinct from trait_splits.mentee_group_at_start
+            and case_traits.sex = trait_splits.sex
+    group by
+        case_traits.measure_code, case_traits.quarter_starts_on, trait_splits.split_by, trait_splits.split_value
 
     union all
 
@@ -250,29 +307,176 @@ doses as (
 ),
 
 -- doses stay whole minutes and meetings until they have been added up: a sum of whole numbers is the same in any order
-dose_counts as (
+dose_traits as (
 
     select
         doses.measure_code,
+        doses.units,
+        {{ quarter_starts_on('doses.month_starts_on') }} as quarter_starts_on,
+        pair_traits.reporting_form,
+        pair_traits.mentee_group_at_start,
+        pair_traits.sex,
+        doses.dose,
+        count(*) as month_count
+    from doses
+    inner join pair_traits on doses.pair_key = pair_traits.pair_key
+    group by
+        doses.measure_code,
+        doses.units,
+        {{ quarter_starts_on('doses.month_starts_on') }},
+        pair_traits.reporting_form,
+        pair_traits.mentee_group_at_start,
+        pair_traits.sex,
+        doses.dose
+
+),
+
+dose_quarters as (
+
+    select
+        dose_traits.measure_code,
+        dose_traits.units,
+        dose_traits.quarter_starts_on,
+        trait_splits.split_by,
+        trait_splits.split_value,
+        dose_traits.dose,
+        sum(dose_traits.month_count) as month_count
+    from dose_traits
+    inner join trait_splits
+        on
+            dose_traits.reporting_form is not distinct from trait_splits.reporting_form
+            and dose_traits.mentee_group_at_start is not distinct from trait_splits.mentee_group_at_start
+            and dose_traits.sex = trait_splits.sex
+    group by
+        dose_traits.measure_code,
+        dose_traits.units,
+        dose_traits.quarter_starts_on,
+        trait_splits.split_by,
+        trait_splits.split_value,
+        dose_traits.dose
+
+),
+
+-- how many months of a window had which dose; months without a dose come last and have no place among the others
+dose_windows as (
+
+    select
+        dose_quarters.measure_code,
+        dose_quarters.units,
         windows.quarter,
         windows.period_view,
-        pair_splits.split_by,
-        pair_splits.split_value,
-        count(*) as eligible,
-        count(doses.dose) as measured,
-        count(distinct doses.pair_key) filter (where doses.dose is not null) as pair_count,
-        sum(doses.dose) / max(doses.units) as total,
-        percentile_cont(array[0.25, 0.5, 0.75]) within group (order by doses.dose) as quartiles,
-        max(doses.units) as units
-    from doses
-    inner join pair_splits on doses.pair_key = pair_splits.pair_key
-    inner join windows on doses.month_starts_on between windows.window_starts_on and windows.window_ends_on
+        dose_quarters.split_by,
+        dose_quarters.split_value,
+        dose_quarters.dose,
+        cast(sum(dose_quarters.month_count) as bigint) as month_count
+    from dose_quarters
+    inner join windows on dose_quarters.quarter_starts_on between windows.window_starts_on and windows.window_ends_on
     group by
+        dose_quarters.measure_code,
+        dose_quarters.units,
+        windows.quarter,
+        windows.period_view,
+        dose_quarters.split_by,
+        dose_quarters.split_value,
+        dose_quarters.dose
+
+),
+
+dose_places as (
+
+    select
+        dose_windows.*,
+        sum(dose_windows.month_count) over (window_months order by dose_windows.dose) as last_place,
+        cast(
+            sum(case when dose_windows.dose is not null then dose_windows.month_count end) over window_months - 1
+            as double precision
+        ) as last_index
+    from dose_windows
+    window window_months as (partition by measure_code, quarter, period_view, split_by, split_value)
+
+),
+
+-- percentile_cont of the months one by one: the dose at a place, between two places in proportion
+dose_totals as (
+
+    select
+        measure_code,
+        quarter,
+        period_view,
+        split_by,
+        split_value,
+        max(units) as units,
+        cast(sum(month_count) as bigint) as eligible,
+        cast(coalesce(max(last_index) + 1, 0) as bigint) as measured,
+        sum(dose * month_count) / max(units) as total,
+        array[
+            {% for share in (0.25, 0.5, 0.75) %}
+                min(dose) filter (where last_place > floor({{ share }} * last_index))
+                + (
+                    min(dose) filter (where last_place > ceil({{ share }} * last_index))
+                    - min(dose) filter (where last_place > floor({{ share }} * last_index))
+                )
+                * max({{ share }} * last_index - floor({{ share }} * last_index)){{ "," if not loop.last }}
+            {% endfor %}
+        ] as quartiles
+    from dose_places
+    group by measure_code, quarter, period_view, split_by, split_value
+
+),
+
+-- a pair has one value of each split, so it counts once in each window before it is split
+dose_pairs as (
+
+    select distinct
         doses.measure_code,
         windows.quarter,
         windows.period_view,
+        doses.pair_key
+    from (
+        select distinct
+            measure_code,
+            pair_key,
+            {{ quarter_starts_on('month_starts_on') }} as quarter_starts_on
+        from doses
+        where dose is not null
+    ) as doses
+    inner join windows on doses.quarter_starts_on between windows.window_starts_on and windows.window_ends_on
+
+),
+
+dose_pair_counts as (
+
+    select
+        dose_pairs.measure_code,
+        dose_pairs.quarter,
+        dose_pairs.period_view,
+        pair_splits.split_by,
+        pair_splits.split_value,
+        count(*) as pair_count
+    from dose_pairs
+    inner join pair_splits on dose_pairs.pair_key = pair_splits.pair_key
+    group by
+        dose_pairs.measure_code,
+        dose_pairs.quarter,
+        dose_pairs.period_view,
         pair_splits.split_by,
         pair_splits.split_value
+
+),
+
+dose_counts as (
+
+    select
+        dose_totals.*,
+        dose_pair_counts.pair_count
+    from dose_totals
+    left join dose_pair_counts
+        on
+            dose_totals.measure_code = dose_pair_counts.measure_code
+            and dose_totals.quarter = dose_pair_counts.quarter
+            and dose_totals.period_view = dose_pair_counts.period_view
+            and dose_totals.split_by = dose_pair_counts.split_by
+            and dose_totals.split_value = dose_pair_counts.split_value
 
 ),
 

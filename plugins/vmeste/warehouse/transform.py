@@ -89,12 +89,28 @@ def build(
     _dbt(settings, target, arguments)
 
 
+def parse_option(project: Path, folder: Path) -> str:
+    """Return whether dbt may start from what it parsed last time, and note the indicators' files for the next time.
+
+    ``int_indicators_united`` takes its models from the files that there are, so that dbt has to look again when there
+    are others (``partial_parse`` in ``dbt_project.yml``); to parse everything costs a third of a build of few rows.
+    """
+    files = "\n".join(sorted(file.name for file in (project / "models").rglob("int_indicator_*.sql")))
+    noted = folder / "indicators.txt"
+    if noted.exists() and noted.read_text(encoding="utf-8") == files:
+        return "--partial-parse"
+    noted.write_text(files, encoding="utf-8")
+    (folder / "partial_parse.msgpack").unlink(missing_ok=True)  # a run that is killed before it has parsed leaves none
+    return "--no-partial-parse"
+
+
 def _dbt(settings: Settings, target: Target, arguments: list[str]) -> None:
     folder = target_path(settings, target)
     folder.mkdir(parents=True, exist_ok=True)
     command = [
         str(Path(sys.executable).parent / "dbt"),
         *arguments,
+        parse_option(settings.root / "dbt_project", folder),
         "--project-dir",
         str(settings.root / "dbt_project"),
         "--target",
