@@ -12,6 +12,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -92,8 +93,15 @@ def by_dlt(settings: Settings, batch: str) -> None:
 
     from vmeste.warehouse.connect import warehouse_url
 
-    with landing.opened(batch) as opened, tempfile.TemporaryDirectory() as folder:
-        os.environ |= {"RUNTIME__LOG_LEVEL": "ERROR", "RUNTIME__DLTHUB_TELEMETRY": "false"}
+    # it would look for its settings among Airflow's variables, and log for each that there is no such table
+    os.environ |= {"PROVIDERS__ENABLE_AIRFLOW_SECRETS": "false", "RUNTIME__DLTHUB_TELEMETRY": "false"}
+    with (
+        landing.opened(batch) as opened,
+        tempfile.TemporaryDirectory() as folder,
+        (settings.home / "dlt.log").open("w", encoding="utf-8") as log,
+        redirect_stdout(log),
+        redirect_stderr(log),
+    ):
         pipeline = dlt.pipeline(
             "benchmark",
             destination=dlt.destinations.postgres(with_host(warehouse_url(settings))),
