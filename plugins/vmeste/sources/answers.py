@@ -52,7 +52,7 @@ class AnswerReader:
         Raises:
             FormUnusable: another field answers that question already; which of them counts nobody can say.
         """
-        name = self._name_of(path)
+        name = self.name_of(path)
         if name not in self._questions:
             return None
         # a question that moved to another group has two paths, each in records of its own: sources.yml may name both
@@ -63,9 +63,16 @@ class AnswerReader:
             )
         return self._questions[name]
 
-    def _name_of(self, path: str) -> str:
-        last = path.rsplit("/", 1)[-1]
-        return self.origin.columns.get(path) or self.origin.columns.get(last) or last
+    def name_of(self, path: str, repeat: str = "") -> str:
+        """Return which question a field answers, if the form has one of that name.
+
+        Args:
+            path: of the field; of one within a repeat it begins there.
+            repeat: path of the repeat, if it is one within a repeat.
+        """
+        columns, last = self.origin.columns, path.rsplit("/", 1)[-1]
+        whole = f"{repeat}/{path}" if repeat else path
+        return columns.get(whole) or columns.get(path) or columns.get(last) or last
 
     def read(self, fields: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, Any]]:
         """Return the answers by question and what the form does not know.
@@ -101,7 +108,7 @@ class AnswerReader:
         for position, fields in enumerate(value, start=1):
             answered: dict[str, str | None] = {}
             for inner, answer in fields.items():
-                name = self._name_of(inner)
+                name = self.name_of(inner, path)
                 if name in answered:
                     raise FormUnusable(
                         f"{self.place}: two fields of the repeat {repeat.name} answer {name}. Rename one on the server"

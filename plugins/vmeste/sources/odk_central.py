@@ -11,17 +11,18 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from vmeste.forms import Form
+from vmeste.forms import Form, Question
 from vmeste.sources.answers import AnswerReader, moment
 from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Submission
 from vmeste.sources.config import OdkConfig
 from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, ReadIncomplete, SourceNotFound
+from vmeste.sources.odk_export import Exported
 from vmeste.sources.odk_fields import FormLayout
 from vmeste.sources.odk_server import PAGE, FieldNotSupported, OdkServer, SubmissionTable
 from vmeste.sources.transport import TIMEOUT, Patience
@@ -46,23 +47,6 @@ READS = 3
 """How often a read is tried whose rows and counts disagree: submissions come and go while it runs."""
 
 REVIEW_STATES = frozenset({"received", "edited", "hasIssues", "approved", "rejected"})
-
-_EXPORT_ONLY = frozenset(
-    {
-        "SubmissionDate",
-        "KEY",
-        "SubmitterID",
-        "SubmitterName",
-        "AttachmentsPresent",
-        "AttachmentsExpected",
-        "Status",
-        "ReviewState",
-        "DeviceID",
-        "Edits",
-        "FormVersion",
-    }
-)
-"""Columns of the export that are no fields of the form."""
 
 _UTC = ZoneInfo("UTC")
 
@@ -277,6 +261,19 @@ class _Window:
         )
 
 
+@dataclass(slots=True)
+class _LostRepeat:
+    """A repeat that the newest version of a form has not, or of which it lacks questions.
+
+    ``target`` is the field of a row that its members belong to, ``columns`` those of the export: each with the question
+    of the repeat that it answers.
+    """
+
+    target: str
+    is_gone: bool
+    columns: dict[str, Question]
+
+
 class _Read:
     """One attempt to read one form."""
 
@@ -298,6 +295,7 @@ class _Read:
         self._lacking_attachments = 0
         self._notes: list[str] = []
         self._lost: dict[str, tuple[str, str]] = {}  # column of the export → path and kind of what it answers
+        self._lost_repeats: dict[str, _LostRepeat] = {}  # by path
         self._waiting: list[tuple[Mapping[str, Any], _Seen]] = []  # rows that lack their lost answers yet
         self._last: _Mark | None = None
 
@@ -342,45 +340,68 @@ class _Read:
         if missing:
             self._notes.append(f"the server's form has no {', '.join(missing)}")
         earlier = self._table.earlier_versions()
-        if not earlier:
+        if not earlier or not self._may_have_lost():
             return
-        self._refuse_lost_repeats(earlier)
-        present = {path.replace("/", "-") for path in self._layout.paths} | _EXPORT_ONLY
-        for column in self._table.columns():
-            path = column.replace("-", "/")
-            # a reader of its own: that a question moved is no contradiction
-            reader = AnswerReader(self._form, self._config.forms[self._form.form_id], _UTC, self._place)
-            question = reader.question_of(path) if column not in present else None
-            if question is not None:
-                self._lost[column] = (answered.setdefault(question.name, path), question.kind)
-        if self._lost:
-            self._notes.append(f"only earlier versions of the server's form have {', '.join(self._lost)}")
-
-    def _refuse_lost_repeats(self, earlier: Iterable[str]) -> None:
-        """The export has no column for a repeat: one that was dropped or moved cannot be had any more."""
-        if not any(question.kind == "repeat" for question in self._form.questions):
-            return
-        origin = self._config.forms[self._form.form_id]
         for version in earlier:
-            layout = FormLayout(self._table.fields(version), self._place)
-            reader = AnswerReader(self._form, origin, _UTC, self._place)
-            repeats = {
-                path: question
-                for path in layout.paths
-                if (question := reader.question_of(path)) is not None and question.kind == "repeat"
-            }
-            lost = [path for path in repeats if path not in self._layout.paths]
-            for repeat, path in sorted(layout.members - self._layout.members):
-                last = path.rsplit("/", 1)[-1]
-                name = origin.columns.get(path) or origin.columns.get(last) or last
-                if repeat in repeats and any(member.name == name for member in repeats[repeat].members):
-                    lost.append(f"{repeat}/{path}")
-            if lost:
+            place = f"{self._place}, version {version or 'without a name'} of the server's form"
+            layout = FormLayout(self._table.fields(version), place, is_newest=False)
+            # a reader of its own: that a question moved between versions is no contradiction
+            reader = AnswerReader(self._form, self._config.forms[self._form.form_id], _UTC, place)
+            for path in layout.paths:
+                question = reader.question_of(path)
+                if question is None:
+                    continue
+                if question.kind == "repeat" and path in layout.repeats:
+                    self._find_lost_members(path, question, layout, answered, place)
+                elif path not in self._layout.paths and path not in layout.repeats:
+                    self._lost[path.replace("/", "-")] = (answered.setdefault(question.name, path), question.kind)
+        if lost := sorted([*self._lost, *self._lost_repeats]):
+            self._notes.append(f"only earlier versions of the server's form have {', '.join(lost)}")
+
+    def _may_have_lost(self) -> bool:
+        """Say whether earlier versions must be looked at, one request each.
+
+        The header of the export tells most forms that nothing of ours was lost. It tells nothing of repeats, and a
+        path only with its groups parted by ``-``, which is a letter of names as well.
+        """
+        if self._form.repeats:
+            return True
+        ours = {question.name for question in self._form.questions}
+        ours |= {field.replace("/", "-") for field in self._config.forms[self._form.form_id].columns}
+        present = {path.replace("/", "-") for path in self._layout.paths}
+        columns = self._table.columns()
+        return any(
+            (column not in present or columns.count(column) > 1)
+            and any(column == name or column.endswith(f"-{name}") for name in ours)
+            for column in columns
+        )
+
+    def _find_lost_members(
+        self, path: str, repeat: Question, layout: FormLayout, answered: dict[str, str], place: str
+    ) -> None:
+        """Find what only an earlier version has of a repeat of ours; ``answered`` gains the repeat if it is gone.
+
+        Raises:
+            FormUnusable: two fields of a member answer one question.
+        """
+        asked = {member.name: member for member in repeat.members}
+        paths: dict[str, str] = {}  # by question
+        for within, member in sorted(layout.members):
+            name = self._reader.name_of(member, path)
+            if within == path and name in asked and paths.setdefault(name, member) != member:
                 raise FormUnusable(
-                    f"{self._place}: version {version} of the server's form has {', '.join(lost)}, the newest one has "
-                    "not, and OData hides the answers. Publish a version that has them there again; the relevance "
-                    "false() keeps a question from being asked"
+                    f"{place}: two fields of the repeat {path} answer {name}: {paths[name]} and {member}. Translate "
+                    "one of them to another question in sources.yml (columns)"
                 )
+        is_gone = path not in self._layout.repeats
+        lost = {
+            member.replace("/", "-"): asked[name]
+            for name, member in paths.items()
+            if is_gone or (path, member) not in self._layout.members
+        }
+        if lost:
+            target = answered.setdefault(repeat.name, path)
+            self._lost_repeats.setdefault(path, _LostRepeat(target, is_gone, {})).columns |= lost
 
     def _start_again(self) -> None:
         self._seen, self._submissions, self._waiting, self._lacking_attachments = {}, [], [], 0
@@ -443,10 +464,10 @@ class _Read:
             self._seen[seen.key] = seen
             if seen.deleted_at:
                 continue
-            if self._lost:
+            if self._lost or self._lost_repeats:
                 self._waiting.append((row, seen))
             else:
-                self._submissions.append(self._submission(row, seen, {}))
+                self._submissions.append(self._submission(row, seen, None))
 
     def _take_waiting(self, where: str | None) -> None:
         """Give the rows that wait the answers that only earlier versions of the form have.
@@ -456,7 +477,8 @@ class _Read:
         """
         if not self._waiting:
             return
-        exported = self._table.exported(self._lost, where)
+        repeats = {path: lost.columns for path, lost in self._lost_repeats.items()}
+        exported = self._table.exported(self._lost, repeats, where)
         for row, seen in self._waiting:
             found = exported.get(seen.key)
             if found is None or found.edits != str(row["__system"].get("edits")):
@@ -464,10 +486,10 @@ class _Read:
                     f"{self._place}: a submission was edited or deleted while the form was read. Nothing was loaded; "
                     "the next run reads it again"
                 )
-            self._submissions.append(self._submission(row, seen, found.values))
+            self._submissions.append(self._submission(row, seen, found))
         self._waiting = []
 
-    def _submission(self, row: Mapping[str, Any], seen: _Seen, exported: Mapping[str, str]) -> Submission:
+    def _submission(self, row: Mapping[str, Any], seen: _Seen, exported: Exported | None) -> Submission:
         if self._layout.is_encrypted(row):
             raise FormUnusable(
                 f"{self._place}: the server holds submissions that are encrypted and cannot read them itself. Decrypt "
@@ -485,9 +507,12 @@ class _Read:
         if isinstance(present, int) and isinstance(expected, int) and present < expected:
             self._lacking_attachments += 1
         fields, nested = self._layout.fields_of(row)
-        for column, (path, kind) in self._lost.items():
-            if fields.get(path) is None and (text := exported.get(column)):
-                fields[path] = _as_odata(text, kind)
+        if exported is not None:
+            for column, (path, kind) in self._lost.items():
+                if text := exported.values[column]:
+                    self._give(fields, path, _as_odata(text, kind), column)
+            for path, lost in self._lost_repeats.items():
+                self._give_members(fields, lost, exported.members_of(path))
         answers, extra = self._reader.read(fields)
         version = system.get("formVersion")
         return Submission(
@@ -502,6 +527,39 @@ class _Read:
             is_counted=state in self._config.reviews_that_count,
             extra=extra | nested,
         )
+
+    def _give(self, fields: dict[str, Any], path: str, answer: Any, column: str) -> None:
+        if fields.get(path) is None:
+            fields[path] = answer
+        elif fields[path] != answer:
+            raise FormUnusable(
+                f"{self._place}: in one submission two fields answer {self._reader.name_of(path)}, "
+                f"{column.replace('-', '/')} the second. Take one of them out of sources.yml (columns)"
+            )
+
+    def _give_members(self, fields: dict[str, Any], lost: _LostRepeat, exported: Sequence[Mapping[str, str]]) -> None:
+        """Give a row the members of a repeat, or the answers of its members, that only the export has.
+
+        Raises:
+            ReadIncomplete: OData and the export have not the same members.
+        """
+        given = fields.get(lost.target) or []
+        if lost.is_gone:
+            if given:
+                return  # the repeat moved, and this submission has it where it is now
+            fields[lost.target] = given = [{} for _ in exported]
+        if len(given) != len(exported):
+            raise ReadIncomplete(
+                f"{self._place}: a submission has {len(given)} members of {lost.target} in OData and {len(exported)} "
+                "in the export; it was edited while the form was read. Nothing was loaded; the next run reads it again"
+            )
+        for member, row in zip(given, exported, strict=True):
+            for column, question in lost.columns.items():
+                # the question may stand elsewhere within the repeat by now
+                answering = (inner for inner in member if self._reader.name_of(inner, lost.target) == question.name)
+                place = next(answering, question.name)
+                if member.get(place) is None and row[column]:
+                    member[place] = _as_odata(row[column], question.kind)
 
     def _is_dated(self, seen: _Seen) -> bool:
         """Say whether the moment of the last edit is that of what we read.

@@ -28,16 +28,18 @@ class FormLayout:
     Args:
         listing: what ``/fields?odata=false`` says.
         place: the source and the form, for messages.
+        is_newest: whether OData shows this version, and by its names. Of an earlier one the paths count alone.
 
     Raises:
         FormUnusable: OData cannot tell fields apart; names them.
         AnswerNotUnderstood: the listing is none.
     """
 
-    def __init__(self, listing: Any, place: str) -> None:
-        self._place = place
+    def __init__(self, listing: Any, place: str, *, is_newest: bool = True) -> None:
+        self._place, self._is_newest = place, is_newest
         self._root = _Node("", "group")
         self.paths: tuple[str, ...] = ()  # of questions and repeats, those within repeats left out
+        self.repeats: frozenset[str] = frozenset()  # those among them
         self.members: frozenset[tuple[str, str]] = frozenset()  # path of a repeat, path of a question within it
         self._read(listing)
 
@@ -45,27 +47,33 @@ class FormLayout:
         if not isinstance(listing, list) or not all(_is_field(entry) for entry in listing):
             raise AnswerNotUnderstood(f"{self._place}: the server does not list the form's fields. Is it ODK Central?")
         names: defaultdict[str, set[str]] = defaultdict(set)
+        name_of = odata_name if self._is_newest else str
         paths: list[str] = []
+        repeats: set[str] = set()
         members: set[tuple[str, str]] = set()
         for entry in listing:
             *above, name = parts = entry["path"].strip("/").split("/")
             if parts[0] == "meta":
                 continue
             names["/".join([*(odata_name(part) for part in above), odata_name(name)])].add("/".join(parts))
-            parent, repeat = self._root, ""
+            parent, repeat, is_nested = self._root, "", False
             for part in above:
-                parent = parent.children.setdefault(odata_name(part), _Node(_below(parent, part), "group"))
+                parent = parent.children.setdefault(name_of(part), _Node(_below(parent, part), "group"))
                 repeat = parent.path if parent.kind == "repeat" else repeat
+                is_nested = is_nested or parent.kind == "nested"
             is_member = bool(repeat)
             kind = {"structure": "group", "repeat": "nested" if is_member else "repeat"}.get(entry["type"], "leaf")
-            node = parent.children.setdefault(odata_name(name), _Node(_below(parent, name)))
+            node = parent.children.setdefault(name_of(name), _Node(_below(parent, name)))
             node.kind = kind
             if kind != "group" and not is_member:
                 paths.append(node.path)
-            elif kind == "leaf":
+                if kind == "repeat":
+                    repeats.add(node.path)
+            elif kind == "leaf" and not is_nested:
                 members.add((repeat, node.path))
-        self._refuse_lost(names)
-        self.paths, self.members = tuple(paths), frozenset(members)
+        if self._is_newest:
+            self._refuse_lost(names)
+        self.paths, self.repeats, self.members = tuple(paths), frozenset(repeats), frozenset(members)
         self._root.children["meta"] = _Node("meta", "ignored")
 
     def _refuse_lost(self, names: Mapping[str, Iterable[str]]) -> None:

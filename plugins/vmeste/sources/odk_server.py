@@ -7,11 +7,8 @@ file of the user's home is read.
 
 from __future__ import annotations
 
-import csv
-import io
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -22,6 +19,7 @@ from requests.auth import AuthBase
 
 from vmeste.sources.connections import credentials
 from vmeste.sources.errors import AnswerNotUnderstood, ReadIncomplete, SourceDenied
+from vmeste.sources.odk_export import Exported, Wanted
 from vmeste.sources.transport import TIMEOUT, Patience, attempt, failure, json_of
 
 PAGE = 1000
@@ -129,14 +127,6 @@ class OdkServer:
         return response
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """A submission as the export has it: the columns that were asked for, and how often it was edited."""
-
-    edits: str
-    values: Mapping[str, str]
-
-
 class SubmissionTable:
     """The submissions of one published form, as OData gives them: newest first."""
 
@@ -161,43 +151,33 @@ class SubmissionTable:
 
     def columns(self) -> list[str]:
         """Return the columns of the export, those of earlier versions among them; groups are parted by ``-``."""
+        wanted = Wanted(self._place)
         # no submission is that old: the header alone is what we want
-        header, _ = self._export("__system/submissionDate lt 1970-01-01T00:00:00.000Z")
+        header: list[str] = self._export(
+            wanted.file, wanted.header, "__system/submissionDate lt 1970-01-01T00:00:00.000Z"
+        )
         return header
 
-    def exported(self, columns: Mapping[str, Any], where: str | None) -> dict[str, Exported]:
+    def exported(
+        self, columns: Collection[str], repeats: Mapping[str, Collection[str]], where: str | None
+    ) -> dict[str, Exported]:
         """Return by id what the export has in some columns: OData shows the fields of the newest version alone.
 
+        Args:
+            columns: of submissions.
+            repeats: path of a repeat → columns of its members.
+            where: a filter.
+
         Raises:
-            ReadIncomplete: the export lacks a column that it had before.
-            SourceError: it cannot be had.
+            SourceError: the export cannot be had, or lacks what was asked for.
         """
-        header, rows = self._export(where)
-        if missing := {"KEY", "Edits", *columns} - set(header):
-            raise ReadIncomplete(
-                f"{self._place}: the export lacks {', '.join(sorted(missing))}; the form was published anew while it "
-                "was read. Nothing was loaded; the next run reads it again"
-            )
-        places = {name: header.index(name) for name in columns}
-        key, edits = header.index("KEY"), header.index("Edits")
-        return {
-            row[key]: Exported(row[edits], {name: row[place] for name, place in places.items()})
-            for row in rows
-            if len(row) == len(header)
-        }
+        wanted = Wanted(self._place, columns, repeats)
+        found: dict[str, Exported] = self._export(wanted.file, wanted.read, where)
+        return found
 
-    def _export(self, where: str | None) -> tuple[list[str], list[list[str]]]:
-        def parse(body: bytes) -> list[list[str]]:
-            try:
-                return list(csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True))
-            except csv.Error:
-                raise ValueError from None
-
-        path = f"{self._form}/submissions.csv"
-        lines = self._server.get(path, {"deletedFields": "true", **_filter(where)}, self._place, parse)
-        if not lines:
-            raise self._not_odata("an export without a header")
-        return lines[0], lines[1:]
+    def _export(self, file: str, parse: Callable[[bytes], Any], where: str | None) -> Any:
+        asked = {"deletedFields": "true", "attachments": "false", **_filter(where)}
+        return self._server.get(f"{self._form}/{file}", asked, self._place, parse)
 
     def count(self, where: str | None = None) -> int:
         """Return how many submissions the server has where the filter holds."""

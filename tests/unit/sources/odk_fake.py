@@ -8,6 +8,7 @@ import io
 import json
 import re
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -75,8 +76,12 @@ class FakeCentral:
         self.rows: dict[str, Row] = {}
         self.now = START
         self.fields: list[tuple[str, str]] = list(FIELDS)
-        self.first_fields: list[tuple[str, str]] = list(FIELDS)  # of version 1
+        self.first_fields: list[tuple[str, str]] = list(FIELDS)  # of version 1 …
+        self.middle_fields: list[tuple[str, str]] = list(FIELDS)  # … and of those up to the newest
+        self.is_first_named = True
         self.lost: list[str] = []  # columns that only earlier versions have
+        self.member_path = "people/member"  # of the repeat as old submissions have it …
+        self.member_columns = ["m_name", "work-employer"]  # … and its columns in the export
         self.versions = 1
         self.tells_deletions = True
         self.is_trashed = False
@@ -149,8 +154,9 @@ class FakeCentral:
         form, _, rest = path.removeprefix("/v1/projects/1/forms/").partition("/")
         if self.is_trashed or form.removesuffix(".svc") != "visit_ru":
             return refused(404, 404.1)
-        if (form, rest) in (("visit_ru", "fields"), ("visit_ru", "versions/1/fields")):
-            listed = self.fields if rest == "fields" else self.first_fields
+        if form == "visit_ru" and (rest == "fields" or re.fullmatch(r"versions/\w+/fields", rest)):
+            first = f"versions/{'1' if self.is_first_named else '___'}/fields"
+            listed = self.fields if rest == "fields" else self.first_fields if rest == first else self.middle_fields
             return said(
                 [
                     {
@@ -164,9 +170,12 @@ class FakeCentral:
                 ]
             )
         if (form, rest) == ("visit_ru", "versions"):
-            return said([{"version": str(number)} for number in range(self.versions, 0, -1)])
+            names = [str(number) for number in range(self.versions, 1, -1)]
+            return said([{"version": name} for name in [*names, "1" if self.is_first_named else ""]])
         if (form, rest) == ("visit_ru", "submissions.csv"):
-            return self._export(query)
+            return 200, {"Content-Type": "text/csv; charset=utf-8"}, self._export(query)
+        if (form, rest) == ("visit_ru", "submissions.csv.zip"):
+            return 200, {"Content-Type": "application/zip"}, self._zip(query)
         if (form, rest) == ("visit_ru.svc", "Submissions"):
             return self._submissions(address, query)
         return refused(404, 404.1)
@@ -214,7 +223,29 @@ class FakeCentral:
             answer["@odata.count"] = self.count_of(len(found))
         return said(answer)
 
-    def _export(self, query: dict[str, str]) -> Answer:
+    def _zip(self, query: dict[str, str]) -> bytes:
+        """Beside the submissions the members of the repeat, those of earlier versions with it."""
+        if query.get("attachments") != "false":
+            raise AssertionError("attachments are never fetched")
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*self.member_columns, "PARENT_KEY", "KEY"])
+        for row in self.rows.values():
+            if row.deleted_at is None and _holds(query.get("$filter", ""), row):
+                for place, member in enumerate(row.members, start=1):
+                    answers = member | {"work-employer": (member.get("work") or {}).get("employer")}
+                    key = f"{row.key}/{self.member_path}[{place}]"
+                    writer.writerow([*(answers.get(column) for column in self.member_columns), row.key, key])
+        body = io.BytesIO()
+        with zipfile.ZipFile(body, "w") as archive:
+            archive.writestr("visit_ru.csv", self._export(query))
+            archive.writestr("visit_ru-member.csv", text.getvalue())
+            archive.writestr(
+                "visit_ru-job.csv", "title,PARENT_KEY,KEY\nтокарь,x/people/member[1],x/people/member[1]/job[1]"
+            )
+        return body.getvalue()
+
+    def _export(self, query: dict[str, str]) -> bytes:
         """The export has the columns of the newest version, then those of earlier ones if they are asked for."""
         own = [path.strip("/").replace("/", "-") for path, kind in self.fields if kind not in ("structure", "repeat")]
         own = [column for column in own if not column.startswith("people-member")]
@@ -228,7 +259,7 @@ class FakeCentral:
                 answers = [row.answers.get(column.rsplit("-", 1)[-1]) for column in own]
                 hidden = [row.lost.get(column) for column in lost]
                 writer.writerow([iso(row.submitted_at), *answers, *hidden, row.key, row.edits, row.version])
-        return 200, {"Content-Type": "text/csv; charset=utf-8"}, text.getvalue().encode()
+        return text.getvalue().encode()
 
     def _row(self, row: Row, query: dict[str, str]) -> dict[str, Any]:
         system = {
@@ -267,13 +298,18 @@ class FakeCentral:
                     within[f"{name}@odata.navigationLink"] = f"Submissions('{quote(row.key)}')/people/member"
                     if is_expanded:
                         within[name] = [
-                            member | {"__id": f"{place:040d}", "__Submissions-id": row.key}
+                            {key: value for key, value in member.items() if self._has_member(key)}
+                            | {"__id": f"{place:040d}", "__Submissions-id": row.key}
                             for place, member in enumerate(row.members)
                         ]
             else:
                 within[re.sub(r"[^A-Za-z0-9_]+", "_", name)] = row.answers.get(name)
         answers["meta"] = {"instanceID": f"{row.key}-{row.edits}"}
         return answers
+
+    def _has_member(self, name: str) -> bool:
+        path = f"/people/member/{name.partition('@')[0]}"
+        return any(field == path or field.startswith(f"{path}/") for field, _ in self.fields)
 
 
 def iso(at: datetime | None) -> str | None:

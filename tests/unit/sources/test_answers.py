@@ -116,6 +116,13 @@ def test_the_members_of_a_repeat_are_read_as_a_set() -> None:
     assert repeated().read({"talks": []})[0]["talks"] is None
 
 
+def test_a_field_of_a_repeat_is_translated_by_its_whole_path() -> None:
+    """A field of the same name beside the repeat is another one."""
+    translated = repeated(columns={"talks/a/kak": "mode", "kak": "pair_code"})
+    answers, extra = translated.read({"talks": [{"a/kak": "video"}], "b/kak": "П-1"})
+    assert (answers["talks"], answers["pair_code"], extra) == ('[{"mode": "video"}]', "П-1", {})
+
+
 def test_what_is_no_repeat_stays_as_written() -> None:
     assert repeated().read({"talks": "two"})[0]["talks"] == "two"
     assert repeated().read({"talks": [1, "b"]})[0]["talks"] == '[1, "b"]'
