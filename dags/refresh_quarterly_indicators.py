@@ -7,28 +7,35 @@ are computed as of the cut-off (day 15, 00:00): what arrived later waits for the
 2. `build_candidate`: dbt builds the quarter's own marts (schemas `candidate_*`); nobody's dashboard changes.
 3. `validate`: expectations on those marts, and the claims that a release makes.
 4. `render`: page and workbook, as a draft, under `VMESTE_HOME/releases`.
-5. `stop_if_released`: figures that stand released already need no approval; the run ends here.
+5. `stop_if_released`: what stands released needs no approval, nor do differences too small for a restatement.
 6. `approve_method`, then `approve_director`: two people, named by `VMESTE_METHOD_OWNER` and `VMESTE_DIRECTOR`, answer
    in Airflow under *Required actions*. Nobody else can. Whoever started the run cannot be the one who releases.
-7. `release`: freezes the figures in `published`; a changed quarter becomes a new revision with a restatement.
-8. `tell_outcome`: says what became of it: released, standing already, or rejected by whom.
+7. `release`: freezes the figures in `published`; a changed quarter becomes a new revision with a restatement. What
+   came late for earlier quarters, and what it does to their headlines, is frozen beside it.
+8. `tell_outcome`: says what became of it: released, standing already, or rejected by whom and why.
 
-**A rejection** skips the release; the previous one stays. Mend what was wrong and run the quarter again.
+**A rejection** skips the release; the previous one stays. The reason that the approver writes is kept
+(`vmeste release show`). Mend what was wrong and run the quarter again.
 
 **To run a quarter by hand** (also a past one): *Trigger* → partition key `2021-Q4`. The same quarter again gives the
-same figures; if they stand released, nothing changes.
+same figures; if they stand released, nothing changes. Several at once:
+`airflow backfill create --dag-id refresh_quarterly_indicators --from-date 2020-01-01 --to-date 2021-12-31`.
+
+**To restate a quarter** after late rows: *Trigger* → partition key `2021-Q4` and the parameter `known` = `2022-Q1`, the
+quarter as of whose cut-off it is computed. The page of a refresh names the quarters of which a revision is due.
 
 **What to do when it fails.** `gate` lists the forms that are not complete: run `ingest_forms`. `validate` names each
-rule or claim: nothing is shown for approval until it holds. `release` refuses when the candidate was rebuilt with other
-figures after the page was shown: run the quarter again.
+rule or claim: nothing is shown for approval until it holds. `release` may be repeated: it builds the candidate again if
+another run has taken its place, and refuses when that gives other figures than those approved: run the quarter again.
+A full disk or a page that cannot be made leaves nothing released.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule, TriggerRule, dag, task
+from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule, TriggerRule, dag, task
 
+from vmeste.approvals import ANSWER, ReasonedApproval, reason_field
 from vmeste.approvers import get_approvers
 from vmeste.settings import get_settings
 from vmeste.tags import Tag
@@ -38,6 +45,8 @@ SETTINGS = get_settings()
 APPROVERS = get_approvers()
 
 BODY = """Выпуск {{ ti.xcom_pull(task_ids='render')['release_id'] }}, расчёт на дату отсечения.
+
+{{ ti.xcom_pull(task_ids='render')['verdict'] }}
 
 {{ ti.xcom_pull(task_ids='render')['summary'] }}
 
@@ -52,6 +61,12 @@ RETRIES = ExceptionRetryPolicy(
             retry_delay=timedelta(minutes=1),
             reason="the database does not answer: try again",
         ),
+        RetryRule(
+            exception=["vmeste.releases.refusals.CandidateBusy"],
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(minutes=1),
+            reason="another refresh uses the candidate's schemas: wait for it",
+        ),
     ],
     default=RetryAction.FAIL,
 )
@@ -62,6 +77,15 @@ RETRIES = ExceptionRetryPolicy(
     catchup=False,
     max_active_runs=1,  # there is one set of candidate schemas
     doc_md=__doc__,
+    params={
+        "known": Param(
+            None,
+            type=["null", "string"],
+            pattern=r"^\d{4}-Q[1-4]$",
+            title="Known as of",
+            description="Only for a restatement: the later quarter as of whose cut-off it is computed, e.g. 2022-Q1",
+        )
+    },
     tags=[Tag.RELEASE],
     default_args={"retries": 3, "retry_policy": RETRIES},
 )
@@ -69,44 +93,46 @@ def refresh_quarterly_indicators() -> None:
     """Wire the steps; see the module's docstring."""
 
     @task
-    def gate(*, dag_run: Any) -> dict[str, Any]:
+    def gate(*, dag_run: Any, params: Any) -> dict[str, Any]:
         from vmeste.releases import steps
         from vmeste.releases.quarters import Quarter
 
         if dag_run.partition_key is None:
             raise ValueError("no partition key: trigger with one, for instance 2021-Q4")
-        return steps.gate(get_settings(), Quarter.parse(dag_run.partition_key), dag_run.start_date)
+        return steps.gate(get_settings(), Quarter.parse(dag_run.partition_key), dag_run.start_date, known(params))
 
     @task
-    def build_candidate(*, dag_run: Any) -> None:
+    def build_candidate(*, dag_run: Any, params: Any) -> None:
         from vmeste.releases import steps
         from vmeste.releases.quarters import Quarter
 
-        steps.build_candidate(get_settings(), Quarter.parse(dag_run.partition_key))
+        steps.build_candidate(get_settings(), Quarter.parse(dag_run.partition_key), known(params))
 
     @task
-    def validate(*, dag_run: Any) -> dict[str, Any]:
+    def validate(*, dag_run: Any, params: Any) -> dict[str, Any]:
         from vmeste.releases import steps
         from vmeste.releases.quarters import Quarter
 
-        return steps.validate(get_settings(), Quarter.parse(dag_run.partition_key))
+        return steps.validate(get_settings(), Quarter.parse(dag_run.partition_key), known(params))
 
     @task
-    def render(*, dag_run: Any) -> dict[str, str]:
+    def render(*, dag_run: Any, params: Any) -> dict[str, str]:
         from vmeste.releases import steps
         from vmeste.releases.quarters import Quarter
 
-        return steps.render(get_settings(), Quarter.parse(dag_run.partition_key), prepared_by(dag_run))
+        quarter = Quarter.parse(dag_run.partition_key)
+        return steps.render(get_settings(), quarter, prepared_by(dag_run), known(params))
 
     @task.short_circuit(ignore_downstream_trigger_rules=False)
     def stop_if_released(rendered: dict[str, str]) -> bool:
         return rendered["state"] != "released"
 
-    def approval(task_id: str, who: str, subject: str) -> ApprovalOperator:
-        return ApprovalOperator(
+    def approval(task_id: str, who: str, subject: str) -> ReasonedApproval:
+        return ReasonedApproval(
             task_id=task_id,
             subject=subject,
             body=BODY,
+            params=reason_field(),
             assigned_users=[{"id": who, "name": who}],
             # an answer in the very moment of asking makes the scheduler take the task for killed: ask again
             retries=1,
@@ -114,14 +140,16 @@ def refresh_quarterly_indicators() -> None:
         )
 
     @task
-    def release(validation: dict[str, Any], rendered: dict[str, str], *, dag_run: Any, ti: Any) -> dict[str, str]:
+    def release(
+        validation: dict[str, Any], rendered: dict[str, str], *, dag_run: Any, ti: Any, params: Any
+    ) -> dict[str, str]:
         from vmeste.releases import steps
         from vmeste.releases.publish import Approval
         from vmeste.releases.quarters import Quarter
 
-        answers = {role: ti.xcom_pull(task_ids=f"approve_{role}") for role in ("method", "director")}
+        answers = {role: ti.xcom_pull(task_ids=f"approve_{role}", key=ANSWER) for role in ("method", "director")}
         approvals = [
-            Approval(role, answer["responded_by_user"]["id"], answer["responded_at"])
+            Approval(role, answer["user"], datetime.fromisoformat(answer["at"]), answer["reason"] or None)
             for role, answer in answers.items()
         ]
         return steps.release(
@@ -131,20 +159,27 @@ def refresh_quarterly_indicators() -> None:
             approvals,
             rendered["checksum"],
             validation,
+            known(params),
         )
 
     @task(trigger_rule=TriggerRule.NONE_FAILED)
     def tell_outcome(rendered: dict[str, str], *, ti: Any) -> str:
-        # a rejecting approval returns nothing: it has ended well, and what follows it is skipped
-        steps = ["approve_method", "approve_director", "release"]
-        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=steps, run_ids=[ti.run_id])[ti.run_id]
+        from vmeste.releases import steps
+
+        tasks = ["approve_method", "approve_director", "release"]
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=tasks, run_ids=[ti.run_id])[ti.run_id]
         if states["release"] == "success":
             released = ti.xcom_pull(task_ids="release")
             return f"{released['release_id']} is released: {released['pdf']}"
-        for step, who in (("approve_director", APPROVERS.director), ("approve_method", APPROVERS.method_owner)):
-            if states[step] == "success":
-                return f"{rendered['release_id']} was rejected by {who}: nothing is released"
-        return f"{rendered['release_id']} stands already with the same figures: nothing is changed"
+        for role in ("director", "method"):
+            if states[f"approve_{role}"] != "success":
+                continue
+            answer = ti.xcom_pull(task_ids=f"approve_{role}", key=ANSWER)
+            at = datetime.fromisoformat(answer["at"])
+            steps.keep_rejection(get_settings(), rendered, role, answer["user"], at, answer["reason"])
+            why = answer["reason"] or "no reason was given"
+            return f"{rendered['release_id']} was rejected by {answer['user']} ({why}): nothing is released"
+        return rendered["verdict"]
 
     validated, rendered = validate(), render()
     approve_method = approval(
@@ -170,6 +205,13 @@ def refresh_quarterly_indicators() -> None:
 def prepared_by(dag_run: Any) -> str:
     """Return who started a run: a user, or the calendar."""
     return dag_run.triggering_user_name or "calendar"
+
+
+def known(params: Any) -> Any:
+    """Return the quarter of the parameter `known`; None for a quarter as of its own cut-off."""
+    from vmeste.releases.quarters import Quarter
+
+    return Quarter.parse(params["known"]) if params.get("known") else None
 
 
 refresh_quarterly_indicators()

@@ -16,6 +16,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from vmeste.releases.command import app as release_app
+from vmeste.releases.command import known_errors as errors_of_releases
 from vmeste.settings import Settings, SettingsError, get_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False)
@@ -25,6 +27,7 @@ quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were refused,
 app.add_typer(forms_app, name="forms")
 app.add_typer(sources_app, name="sources")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(release_app, name="release")
 
 console = Console()
 errors = Console(stderr=True)
@@ -71,6 +74,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
         MigrationError,
         RawTableError,
         TransformError,
+        *errors_of_releases(),
         psycopg.Error,
     )
 

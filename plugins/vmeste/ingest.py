@@ -143,6 +143,11 @@ def extract(
                 logger.info("%s, %s: %s was read and is moved to %s", source, form_id, name, origin.move_read_to)
         with _named(f"{source}, {form_id}"), _turn(warehouse, config) if asks_source else nullcontext():
             has_news = asks_source and (cursor is None or origin.has_news(form, cursor, known))
+            if asks_source and not has_news:
+                warehouse.execute(
+                    "update ops.cursors set asked_at = %s where source = %s and form_id = %s",
+                    (started_at, source, form_id),
+                )
             if not has_news and (waiting == (False,) or cursor is None):
                 logger.info("%s, %s: nothing new", source, form_id)
                 return None

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import copy
+from datetime import UTC, datetime
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from airflow.sdk.exceptions import DownstreamTasksSkipped, ParamValidationError
+
+from vmeste.releases.quarters import Quarter
 
 if TYPE_CHECKING:
     from airflow.dag_processing.dagbag import DagBag
@@ -23,7 +28,13 @@ ORDER = [
     "release",
     "tell_outcome",
 ]
-RENDERED = {"release_id": "2021-Q4-r2", "state": "draft", "checksum": "0" * 64}
+RENDERED = {
+    "release_id": "2021-Q4-r2",
+    "state": "draft",
+    "checksum": "0" * 64,
+    "verdict": "2021-Q4-r2 stands already with the same figures: nothing is changed",
+}
+AT = datetime(2022, 1, 17, 9, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -42,9 +53,14 @@ class Ti:
     def get_task_states(self, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, dict[str, str]]:
         return {self.run_id: {name: self.states[name] for name in task_ids}}
 
-    def xcom_pull(self, task_ids: str) -> Any:
-        assert task_ids == "release"
-        return {"release_id": "2021-Q4-r2", "pdf": "r.pdf"}
+    def xcom_pull(self, task_ids: str, key: str = "return_value") -> Any:
+        if task_ids == "release":
+            return {"release_id": "2021-Q4-r2", "pdf": "r.pdf"}
+        assert key == "answer"
+        return {"user": f"who {task_ids}", "at": AT.isoformat(), "approved": False, "reason": REASONS[task_ids]}
+
+
+REASONS = {"approve_method": "ошибка в шкале", "approve_director": ""}
 
 
 def test_the_steps_follow_one_another(dag: DAG) -> None:
@@ -75,17 +91,102 @@ def test_figures_that_stand_released_ask_nobody(dag: DAG, state: str, goes_on: b
 
 def test_without_a_partition_key_the_gate_says_how_to_give_one(dag: DAG) -> None:
     with pytest.raises(ValueError, match="2021-Q4"):
-        dag.get_task("gate").python_callable(dag_run=SimpleNamespace(partition_key=None))
+        dag.get_task("gate").python_callable(dag_run=SimpleNamespace(partition_key=None), params={})
 
 
 @pytest.mark.parametrize(
     ("states", "said"),
     [
         (("success", "success", "success"), "2021-Q4-r2 is released: r.pdf"),
-        (("success", "skipped", "skipped"), "2021-Q4-r2 was rejected by demo_psychologist: nothing is released"),
-        (("success", "success", "skipped"), "2021-Q4-r2 was rejected by demo_director: nothing is released"),
+        (
+            ("success", "skipped", "skipped"),
+            "2021-Q4-r2 was rejected by who approve_method (ошибка в шкале): nothing is released",
+        ),
+        (
+            ("success", "success", "skipped"),
+            "2021-Q4-r2 was rejected by who approve_director (no reason was given): nothing is released",
+        ),
         (("skipped", "skipped", "skipped"), "2021-Q4-r2 stands already with the same figures: nothing is changed"),
     ],
 )
-def test_the_outcome_says_what_became_of_it(dag: DAG, states: tuple[str, str, str], said: str) -> None:
+def test_the_outcome_says_what_became_of_it(
+    dag: DAG, states: tuple[str, str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[tuple[Any, ...]] = []
+    monkeypatch.setattr("vmeste.releases.steps.keep_rejection", lambda _, *what: kept.append(what))
     assert dag.get_task("tell_outcome").python_callable(RENDERED, ti=Ti(*states)) == said
+    if "rejected" in said:
+        role = "director" if states[1] == "success" else "method"
+        assert kept == [(RENDERED, role, f"who approve_{role}", AT, REASONS[f"approve_{role}"])]
+    else:
+        assert kept == []
+
+
+def test_what_is_asked_for_is_an_answer_and_a_reason(dag: DAG) -> None:
+    """The DAG's own parameter is not asked of the approvers."""
+    for name in ("approve_method", "approve_director"):
+        assert set(dag.get_task(name).serialized_params) == {"reason"}
+    assert set(dag.params) == {"known"}
+
+
+@pytest.mark.parametrize(("option", "goes_on"), [("Approve", True), ("Reject", False)])
+@pytest.mark.parametrize("written", [{"reason": " опечатка в шкале "}, {}, None])
+def test_an_answer_is_kept_whichever_way_it_goes(
+    dag: DAG, option: str, goes_on: bool, written: dict[str, str] | None
+) -> None:
+    """Airflow's operator itself, resumed with the answer: a rejection skips what follows and returns nothing."""
+    pushed: dict[str, Any] = {}
+    operator = dag.get_task("approve_method")
+    ti = SimpleNamespace(xcom_push=lambda key, value: pushed.update({key: value}), map_index=-1)
+    event = {
+        "chosen_options": [option],
+        "params_input": written,
+        "responded_at": AT,
+        "responded_by_user": {"id": "demo_psychologist", "name": "demo_psychologist"},
+    }
+    context = {"ti": ti, "task": operator}
+    if goes_on:
+        operator.execute_complete(context, event)
+    else:
+        with pytest.raises(DownstreamTasksSkipped) as skipped:
+            operator.execute_complete(context, event)
+        assert list(skipped.value.tasks) == ["approve_director"]
+    assert pushed["answer"] == {
+        "user": "demo_psychologist",
+        "at": AT.isoformat(),
+        "approved": goes_on,
+        "reason": "опечатка в шкале" if written else "",
+    }
+
+
+@pytest.mark.parametrize("known", ["2022-Q5", "x", 2022])
+def test_the_parameter_known_is_a_quarter(dag: DAG, known: Any) -> None:
+    params = copy.deepcopy(dag.params)
+    for accepted in (None, "2022-Q1"):
+        params["known"] = accepted
+        assert params.validate()["known"] == accepted
+    with pytest.raises(ParamValidationError):
+        params["known"] = known
+        params.validate()
+
+
+def test_every_step_is_told_what_is_known(dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A restatement is built, checked, shown and released as of the same later cut-off."""
+    asked: dict[str, Any] = {}
+
+    def note(name: str) -> Any:
+        def step(*given: Any) -> dict[str, str]:
+            asked[name] = next(one for one in reversed(given) if isinstance(one, Quarter))
+            return {}
+
+        return step
+
+    for name in ("gate", "build_candidate", "validate", "render", "release"):
+        monkeypatch.setattr(f"vmeste.releases.steps.{name}", note(name))
+    run = SimpleNamespace(partition_key="2021-Q4", start_date=AT, triggering_user_name="admin")
+    params = {"known": "2022-Q1"}
+    for name in ("gate", "build_candidate", "validate", "render"):
+        dag.get_task(name).python_callable(dag_run=run, params=params)
+    dag.get_task("release").python_callable({}, RENDERED, dag_run=run, ti=Ti("", "", ""), params=params)
+    assert set(asked.values()) == {Quarter(2022, 1)}
+    assert len(asked) == 5

@@ -23,6 +23,8 @@ class Counts:
     eligible: int | None
     measured: int | None
     achieved: int | None
+    deterioration_known: int | None = None
+    deteriorated: int | None = None
 
 
 def isolating(frozen: Mapping[Cell, Counts], later: Mapping[Cell, Counts]) -> list[Cell]:
@@ -42,14 +44,20 @@ def isolating(frozen: Mapping[Cell, Counts], later: Mapping[Cell, Counts]) -> li
 def _is_isolating(frozen: Counts, later: Counts) -> bool:
     if _is_small(_difference(frozen.eligible, later.eligible)):
         return True
-    measured = _difference(frozen.measured, later.measured)
-    achieved = _difference(frozen.achieved, later.achieved)
-    if measured is None or achieved is None:
-        return _is_small(measured) or _is_small(achieved)
-    if measured == achieved == 0:
+    return _tells(_difference(frozen.measured, later.measured), _difference(frozen.achieved, later.achieved)) or _tells(
+        _difference(frozen.deterioration_known, later.deterioration_known),
+        _difference(frozen.deteriorated, later.deteriorated),
+    )
+
+
+def _tells(of: int | None, some: int | None) -> bool:
+    """Say whether a difference of people, and of those among them whom something befell, is a small group."""
+    if of is None or some is None:
+        return _is_small(of) or _is_small(some)
+    if of == some == 0:
         return False
     # who left and who came cannot be told apart, so a side that moved by fewer than three people is a small group
-    return min(abs(achieved), abs(measured - achieved)) < SMALLEST_DIFFERENCE
+    return min(abs(some), abs(of - some)) < SMALLEST_DIFFERENCE
 
 
 def _difference(before: int | None, after: int | None) -> int | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, tzinfo
-from typing import Any
+from datetime import date, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import psycopg
@@ -19,28 +19,18 @@ from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
 from vmeste.releases.disclosure import COLUMNS, SPLIT_VIEW, IndicatorValue, hide
+from vmeste.releases.explaining import ARRIVED_AT, EVENT_COLUMNS, columns_of_raw
 from vmeste.releases.overlaps import ClosedQuarters, hide_differences, may_tell_window, read_told
 from vmeste.releases.quarters import Quarter
+from vmeste.releases.small_counts import hide_flow, hide_follow_ups
+
+if TYPE_CHECKING:
+    from vmeste.releases.comparing import Difference
 
 QUARTERS_BACK = 8
 FOLLOW_UP_DAYS = 60
-EVENT_COLUMNS = (
-    "held_on",
-    "filled_on",
-    "ended_on",
-    "occurred_on",
-    "start_on",
-    "withdrawn_on",
-    "valid_from",
-    "status_from",
-)
-"""The date of what a form reports, the first that it has; a form without one reports no event."""
-
 REGISTRY_FORMS = ("f9_closure", "r1_mentee", "r3_pair", "r4_pair_event", "r5_consent")
 """Who is eligible follows from these, whatever the instrument."""
-
-_ARRIVED_AT = sql.SQL("coalesce(_updated_at, _submitted_at)")
-"""When the form server received a version; the same as in dbt's ``current_versions``."""
 
 Row = dict[str, Any]
 
@@ -101,14 +91,35 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """A threshold, window or constant of the rules, as in the seed ``parameters``: every column, as text."""
+
+    parameter_code: str
+    version: str
+    value: float
+    columns: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """An indicator that the quarter before was released by another definition: the two values are not one series."""
+
+    indicator_code: str
+    release_id: str  # by which it was released before
+    old_version: str
+    new_version: str
+    old_share: float | None  # of four quarters, as it was released
+
+
+@dataclass(frozen=True, slots=True)
 class PairFlow:
-    """Pairs of one form in one quarter."""
+    """Pairs of one form in one quarter; None where one form has too few."""
 
     quarter: str
     form: str  # all | short | long
-    active_at_end: int
-    started: int
-    ended: int
+    active_at_end: int | None
+    started: int | None
+    ended: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,13 +142,13 @@ class ProgrammeValue:
 
 @dataclass(frozen=True, slots=True)
 class FollowUpCount:
-    """Follow-ups of one form and horizon: due soon after the cut-off, window open at it, missed in the quarter."""
+    """Follow-ups of one form and horizon; None where one form has too few."""
 
-    form: str
+    form: str  # all | short | long
     horizon: int  # months after the pair's end
-    due_soon: int
-    open_now: int
-    missed: int
+    due_soon: int | None  # due within FOLLOW_UP_DAYS after the cut-off
+    open_now: int | None  # whose window is open at it
+    missed: int | None  # since the quarter began
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +197,7 @@ class QuarantineCount:
 
 @dataclass(frozen=True, slots=True)
 class LateCount:
-    """Versions about events up to the quarter's end that arrived after the cut-off; the next refresh has them."""
+    """Versions about events of earlier quarters that arrived after the cut-off of the quarter before: counted now."""
 
     form_id: str
     rows: int
@@ -214,6 +225,13 @@ class Candidate:
     cutoff_at: datetime  # aware, in the programme's zone
     indicators: tuple[IndicatorValue, ...]  # the quarter with its splits, the headlines up to eight quarters back
     definitions: tuple[Definition, ...]
+    parameters: tuple[Parameter, ...] = ()
+    maturing: tuple[str, ...] = ()  # last quarters of earlier years whose follow-ups are not all closed
+    breaks: tuple[Break, ...] = ()
+    differences: tuple[Difference, ...] = ()  # from what was released, of this quarter and of those before
+    before_hiding: Mapping[tuple[str, str, str], IndicatorValue] = field(default_factory=dict)
+    """Headlines that are hidden because beside a release they would tell of somebody erased; for the ledger alone."""
+    revealed: frozenset[tuple[str, str, str]] = frozenset()  # of these two releases tell, one beside the other
     pair_flow: tuple[PairFlow, ...] = ()
     programme: tuple[ProgrammeValue, ...] = ()
     follow_ups: tuple[FollowUpCount, ...] = ()
@@ -249,8 +267,19 @@ class Candidate:
 
     @property
     def own_values(self) -> tuple[IndicatorValue, ...]:
-        """The cells of the candidate's quarter: what a release freezes."""
-        return tuple(value for value in self.indicators if value.quarter == str(self.quarter))
+        """What a release freezes: the cells of its quarter, and the headlines of earlier years' cohorts that mature."""
+        return tuple(
+            value
+            for value in self.indicators
+            if value.quarter == str(self.quarter)
+            or (value.quarter in self.maturing and value.period_view == "cohort_year" and value.is_headline)
+        )
+
+    @property
+    def forms(self) -> dict[str, frozenset[str]]:
+        """Return the forms that each indicator's figures follow from."""
+        codes = {definition.indicator_code for definition in self.definitions}
+        return {code: frozenset({*REGISTRY_FORMS, *_forms_of(code, self.definitions)}) for code in codes}
 
     @property
     def definition_version(self) -> str:
@@ -263,6 +292,7 @@ def read_candidate(
     quarter: Quarter,
     schema_prefix: str = "candidate_",
     *,
+    cutoff_at: datetime | None = None,
     zone: tzinfo = ZoneInfo("Europe/Moscow"),  # noqa: B008 - immutable
     form_titles: Mapping[str, str] | None = None,
 ) -> Candidate:
@@ -272,6 +302,7 @@ def read_candidate(
         connection: acts as ``vmeste_transformer``.
         quarter: the quarter that the candidate's marts have been built for.
         schema_prefix: '' reads the current marts.
+        cutoff_at: as of when the marts were built; the quarter's own cut-off, or a later one for a restatement.
         zone: decides the cut-off.
         form_titles: Russian titles of the forms, for the page's caveats and the workbook.
 
@@ -279,7 +310,7 @@ def read_candidate(
         CandidateError: a relation is missing, or has no row of this quarter.
     """
     reader = _Reader(connection, schema_prefix)
-    cutoff_at = quarter.cutoff(zone)
+    cutoff_at = cutoff_at or quarter.cutoff(zone)
     is_idle = connection.info.transaction_status == TransactionStatus.IDLE
     try:
         with connection.transaction():
@@ -288,22 +319,25 @@ def read_candidate(
             closed_quarters = _closed_quarters(reader)
             indicators = hide_differences(hide(_indicators(reader, quarter)), read_told(connection), closed_quarters)
             definitions = _definitions(reader, indicators)
+            parameters = _parameters(reader)
             quarantined, quarantined_rows = _quarantined(reader, cutoff_at)
             return Candidate(
                 quarter=quarter,
                 cutoff_at=cutoff_at,
                 indicators=indicators,
                 definitions=definitions,
-                pair_flow=_pair_flow(reader, quarter),
+                parameters=parameters,
+                maturing=_maturing(quarter, parameters, indicators),
+                pair_flow=hide_flow(_pair_flow(reader, quarter)),
                 programme=hide_programme(_programme(reader, quarter), quarter, _released(reader)),
-                follow_ups=_follow_ups(reader, quarter, cutoff_at),
+                follow_ups=hide_follow_ups(_follow_ups(reader, quarter, cutoff_at)),
                 readiness=_readiness(reader),
                 sections=_sections(reader),
                 levels=_levels(reader),
                 legacy=_legacy(reader),
                 quarantined=quarantined,
                 quarantined_rows=quarantined_rows,
-                late=_late(reader, quarter, cutoff_at),
+                late=_late(reader, quarter, quarter.previous.cutoff(zone), cutoff_at),
                 provenance=_provenance(reader, definitions, cutoff_at),
                 form_titles=dict(form_titles or {}),
                 closed_quarters=closed_quarters,
@@ -366,19 +400,13 @@ class _Reader:
 
     def rows(self, query: str, parameters: Sequence[object] = (), **identifiers: sql.Composable) -> list[Row]:
         """Run a query in which ``{marts}``, ``{seeds}`` and the given identifiers stand for their quoted names."""
-        composed = sql.SQL(query).format(**self._schemas, arrived_at=_ARRIVED_AT, **identifiers)
+        composed = sql.SQL(query).format(**self._schemas, arrived_at=ARRIVED_AT, **identifiers)
         with self._connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(composed, parameters).fetchall()
 
     def raw_forms(self) -> dict[str, set[str]]:
         """Return the raw tables with their columns, in name order."""
-        found = self.rows(
-            "select c.relname as form_id, array_agg(a.attname::text) as columns "
-            "from pg_class c join pg_namespace n on n.oid = c.relnamespace "
-            "join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped "
-            "where n.nspname = 'raw' and c.relkind in ('r', 'p') group by 1 order by 1"
-        )
-        return {row["form_id"]: set(row["columns"]) for row in found if "_submission_id" in row["columns"]}
+        return columns_of_raw(self._connection)
 
 
 def _indicators(reader: _Reader, quarter: Quarter) -> list[IndicatorValue]:
@@ -486,11 +514,11 @@ def _programme(reader: _Reader, quarter: Quarter) -> tuple[ProgrammeValue, ...]:
 def _follow_ups(reader: _Reader, quarter: Quarter, cutoff_at: datetime) -> tuple[FollowUpCount, ...]:
     cutoff_on = cutoff_at.date()
     found = reader.rows(
-        "select form, horizon::int as horizon, "
+        "select coalesce(form, 'all') as form, horizon::int as horizon, "
         "count(*) filter (where state <> 'done' and due_on >= %s and due_on < %s)::int as due_soon, "
         "count(*) filter (where state = 'open')::int as open_now, "
         "count(*) filter (where state = 'missed' and window_closes_on >= %s)::int as missed "
-        "from {marts}.followup_calendar group by 1, 2 order by 1, 2",
+        "from {marts}.followup_calendar group by grouping sets ((form, horizon), (horizon)) order by 1, 2",
         (cutoff_on, cutoff_on + timedelta(days=FOLLOW_UP_DAYS), quarter.starts_on),
     )
     return tuple(FollowUpCount(**row) for row in found)
@@ -510,9 +538,13 @@ def _sections(reader: _Reader) -> dict[str, str]:
 
 
 def _levels(reader: _Reader) -> tuple[StandardLevel, ...]:
-    rows = _seed(reader, "standard_levels")
-    levels = (StandardLevel(str(row["section"]), int(row["year"]), str(row["level_ru"])) for row in rows)
-    return tuple(sorted(levels, key=lambda level: (level.section, level.year)))
+    """Return the levels that the experts gave; of two for a section and year the form's, the later one first."""
+    found = reader.rows(
+        "select distinct on (section, year) section::text as section, year::int as year, level_ru "
+        "from {marts}.expert_levels where is_confirmed "
+        "order by section, year, source_kind = 'form' desc, assessed_on desc nulls last, level_ru"
+    )
+    return tuple(StandardLevel(**row) for row in found)
 
 
 def _legacy(reader: _Reader) -> tuple[LegacyFigure, ...]:
@@ -531,30 +563,77 @@ def _legacy(reader: _Reader) -> tuple[LegacyFigure, ...]:
     return tuple(sorted(figures, key=lambda figure: figure.indicator_code))
 
 
+def _parameters(reader: _Reader) -> tuple[Parameter, ...]:
+    rows = [row for row in _seed(reader, "parameters") if row["is_current"]]
+    found = (
+        Parameter(
+            str(row["parameter_code"]),
+            str(row["parameter_version"]),
+            float(row["value"]),
+            {name: _text(cell) for name, cell in row.items()},
+        )
+        for row in rows
+    )
+    return tuple(sorted(found, key=lambda parameter: parameter.parameter_code))
+
+
+def _maturing(
+    quarter: Quarter, parameters: Sequence[Parameter], indicators: Sequence[IndicatorValue]
+) -> tuple[str, ...]:
+    """Return the cohorts of earlier years of which a twelve-month follow-up could still come in this quarter."""
+    days = next((found.value for found in parameters if found.parameter_code == "fu12_closes_days_after"), 0)
+    there = {value.quarter for value in indicators}
+    found = []
+    for year in range(quarter.year - 1, quarter.year - 4, -1):
+        last_window_closes_on = date(year + 1, 12, 31) + timedelta(days=days)
+        cohort = str(Quarter(year, 4))
+        if last_window_closes_on >= quarter.starts_on and cohort in there:
+            found.append(cohort)
+    return tuple(sorted(found))
+
+
 def _quarantined(reader: _Reader, cutoff_at: datetime) -> tuple[tuple[QuarantineCount, ...], int]:
-    """Count rows still open whose version had arrived by the cut-off: they may be missing from the figures."""
-    found = reader.rows(
-        "select form_id, rule, count(*)::int as rows from quarantine.rows, unnest(rules) as rule "
-        "where state = 'open' and coalesce(updated_at, submitted_at) <= %s group by 1, 2 order by 1, 2",
-        (cutoff_at,),
-    )
-    (total,) = reader.rows(
-        "select count(*)::int as rows from quarantine.rows "
-        "where state = 'open' and coalesce(updated_at, submitted_at) <= %s",
-        (cutoff_at,),
-    )
-    return tuple(QuarantineCount(**row) for row in found), total["rows"]
+    """Count rows refused as of the cut-off: they may be missing from the figures.
+
+    What became of them afterwards is no matter here, or the same cut-off would give another page tomorrow: a refused
+    version counts unless a later one of its submission had arrived by then, or it was let into raw as it is.
+    """
+    counted: dict[tuple[str, str], int] = {}
+    total = 0
+    columns = reader.raw_forms()
+    for form in reader.rows("select distinct form_id from quarantine.rows order by 1"):
+        in_raw = sql.SQL(
+            "not exists (select from raw.{form} where _source = refused.source "
+            "and _submission_id = refused.submission_id and {arrived_at} > refused.arrived_at "
+            "and {arrived_at} <= %s)"
+        ).format(form=sql.Identifier(form["form_id"]), arrived_at=ARRIVED_AT)
+        found = reader.rows(
+            "select refused.rules from quarantine.rows as refused "
+            "where refused.form_id = %s and refused.arrived_at <= %s and refused.state <> 'released' "
+            "and (refused.state <> 'waived' or refused.resolved_at > %s) "
+            "and not exists (select from quarantine.rows as later where later.source = refused.source "
+            "and later.form_id = refused.form_id and later.submission_id = refused.submission_id "
+            "and later.arrived_at > refused.arrived_at and later.arrived_at <= %s) and {in_raw}",
+            (form["form_id"], cutoff_at, cutoff_at, cutoff_at, cutoff_at),
+            in_raw=in_raw if form["form_id"] in columns else sql.SQL("%s is not null"),
+        )
+        total += len(found)
+        for row in found:
+            for rule in row["rules"]:
+                counted[form["form_id"], rule] = counted.get((form["form_id"], rule), 0) + 1
+    return tuple(QuarantineCount(*key, rows) for key, rows in sorted(counted.items())), total
 
 
-def _late(reader: _Reader, quarter: Quarter, cutoff_at: datetime) -> tuple[LateCount, ...]:
+def _late(reader: _Reader, quarter: Quarter, former_cutoff_at: datetime, cutoff_at: datetime) -> tuple[LateCount, ...]:
     counts = []
     for form_id, columns in reader.raw_forms().items():
         event = next((sql.Identifier(name) for name in EVENT_COLUMNS if name in columns), None)
         if event is None:
             continue
         (row,) = reader.rows(
-            "select count(*)::int as rows from raw.{form} where {arrived_at} > %s and {event} <= %s",
-            (cutoff_at, quarter.ends_on),
+            "select count(*)::int as rows from raw.{form} "
+            "where {arrived_at} > %s and {arrived_at} <= %s and {event} < %s",
+            (former_cutoff_at, cutoff_at, quarter.starts_on),
             form=sql.Identifier(form_id),
             event=event,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vmeste.releases.candidate import Candidate
 from vmeste.releases.disclosure import IndicatorValue
+from vmeste.releases.quarters import Quarter
 from vmeste.releases.russian import counted, percent, plural
 
 HEADLINE_VIEW = "rolling_4q"
@@ -34,6 +35,7 @@ def decisions(candidate: Candidate) -> tuple[Decision, ...]:
     return (
         *_deteriorations(headlines),
         *_missed_follow_ups(candidate),
+        *_restatements(candidate),
         *_no_headline(headlines),
         *_quarantine(candidate),
         *_caution(headlines),
@@ -54,11 +56,26 @@ def _deteriorations(headlines: list[IndicatorValue]) -> Iterator[Decision]:
 
 
 def _missed_follow_ups(candidate: Candidate) -> Iterator[Decision]:
-    missed = sum(count.missed for count in candidate.follow_ups)
+    missed = sum(count.missed or 0 for count in candidate.follow_ups if count.form == "all")
     if missed:
         follow_ups = counted(missed, "опрос", "опроса", "опросов")
         verb = plural(missed, "пропущен", "пропущены", "пропущено")
         yield Decision("Повторные опросы", f"с начала квартала {verb} {follow_ups}", "кто восстановит контакт?")
+
+
+def _restatements(candidate: Candidate) -> Iterator[Decision]:
+    """Name the released quarters of which a new revision is due."""
+    due: dict[str, list[str]] = {}
+    for found in candidate.differences:
+        if found.reasons and found.of_quarter != str(candidate.quarter):
+            codes = due.setdefault(found.of_quarter, [])
+            if found.indicator_code not in codes:
+                codes.append(found.indicator_code)
+    if due:
+        quarters = "; ".join(
+            f"{Quarter.parse(quarter).label_ru}: {', '.join(codes)}" for quarter, codes in sorted(due.items())
+        )
+        yield Decision("Пересмотр", quarters, "выпустить новую ревизию?")
 
 
 def _no_headline(headlines: list[IndicatorValue]) -> Iterator[Decision]:

@@ -24,6 +24,7 @@ from vmeste.releases import russian
 from vmeste.releases.candidate import (
     FOLLOW_UP_DAYS,
     QUARTERS_BACK,
+    Break,
     Candidate,
     Definition,
     FollowUpCount,
@@ -251,7 +252,7 @@ def _indicator_row(candidate: Candidate, code: str) -> IndicatorRow:
         coverage_flag=_coverage_flag(value),
         coverage_band=value.coverage_band or "",
         bounds=_bounds(value),
-        previous=_previous(value, before),
+        previous=_previous(value, before, _break(candidate, code)),
         worse=_worse(value),
         is_worse=(value.deteriorated or 0) >= DETERIORATED_FROM,
         reliable=_reliable(candidate, code),
@@ -325,8 +326,16 @@ def _bounds(value: IndicatorValue) -> str:
     return f"{russian.percent_range(value.worst_case, value.best_case)}"
 
 
-def _previous(value: IndicatorValue, before: IndicatorValue | None) -> str:
+def _break(candidate: Candidate, code: str) -> Break | None:
+    return next((found for found in candidate.breaks if found.indicator_code == code), None)
+
+
+def _previous(value: IndicatorValue, before: IndicatorValue | None, broken: Break | None) -> str:
     """Say the quarter before; an arrow only if it lies outside the present interval and was defined alike."""
+    if broken is not None:
+        # the quarter before by today's rules is not what was released: no arrow from the one to the other
+        released = "" if broken.old_share is None else f", выпущено {russian.percent(broken.old_share)}"
+        return f"разрыв ряда: определение {broken.old_version} → {broken.new_version}{released}"
     if before is None:
         return russian.STATUSES["no_data"]
     if before.share is None:
@@ -372,9 +381,9 @@ def _form_row(candidate: Candidate, form: str, horizons: Sequence[int]) -> FormR
     nothing = russian.STATUSES["no_data"]
     return FormRow(
         label="Все пары" if form == "all" else russian.FORMS[form].capitalize(),
-        active=nothing if flow is None else russian.number(flow.active_at_end),
-        started=nothing if flow is None else russian.number(flow.started),
-        ended=nothing if flow is None else russian.number(flow.ended),
+        active=nothing if flow is None else _few_hidden(flow.active_at_end),
+        started=nothing if flow is None else _few_hidden(flow.started),
+        ended=nothing if flow is None else _few_hidden(flow.ended),
         hours=_median(_programme(candidate, "M2_hours", "quarter", form)),
         meetings=_median(_programme(candidate, "M2_meetings", "quarter", form)),
         closed_early=_closed_early(_programme(candidate, "M4", HEADLINE_VIEW, form)),
@@ -411,7 +420,12 @@ def _closed_early(measure: ProgrammeValue | None) -> str:
 
 
 def _due(counts: Iterable[FollowUpCount], form: str, horizon: int) -> str:
-    return str(sum(count.due_soon for count in counts if count.horizon == horizon and form in ("all", count.form)))
+    found = next((count for count in counts if (count.form, count.horizon) == (form, horizon)), None)
+    return "0" if found is None else _few_hidden(found.due_soon)
+
+
+def _few_hidden(count: int | None) -> str:
+    return russian.FEW if count is None else russian.number(count)
 
 
 def _section_rows(candidate: Candidate) -> list[SectionRow]:
@@ -443,7 +457,10 @@ def _caveats(candidate: Candidate) -> list[str]:
     if candidate.late:
         rows = russian.counted(sum(count.rows for count in candidate.late), "запись", "записи", "записей")
         where = ", ".join(f"{russian.form_code(count.form_id)}: {count.rows}" for count in candidate.late)
-        caveats.append(f"После даты среза {_arrived(candidate)} {rows} ({where}): учтём в следующем обновлении.")
+        caveats.append(f"После прошлого среза {_arrived(candidate)} {rows} о прежних кварталах ({where}).")
+    restated = sorted({one.indicator_code for one in candidate.differences if one.of_quarter == str(candidate.quarter)})
+    if restated:
+        caveats.append(f"Ревизия пересматривает {', '.join(restated)}: прежние значения – лист «Пересмотры».")
     hidden = sum(
         value.status.startswith("suppressed") and not value.is_count_shown
         for value in candidate.own_values

@@ -32,6 +32,8 @@ STATUSES = {
     "planned": "планируется",
     "no_data": "нет данных",
 }
+FEW = "мало"
+"""Beside figures of pairs: how many there are of one form is not told, since they are one or two."""
 COVERAGE_BANDS = {"publish": "достаточный", "caution": "осторожно", "no_headline": "не выносить в заголовок"}
 FOLLOW_UP_COLUMNS = {
     "due_soon": "срок в ближайшие 60 дней",

@@ -26,7 +26,9 @@ from vmeste.releases import russian
 from vmeste.releases.candidate import Candidate
 from vmeste.releases.decisions import HEADLINE_VIEW, decisions
 from vmeste.releases.disclosure import IndicatorValue
+from vmeste.releases.explaining import CAUSES, CAUSES_RU
 from vmeste.releases.quarters import Quarter
+from vmeste.releases.restating import REASONS_RU
 
 if TYPE_CHECKING:
     from vmeste.releases.publish import Release
@@ -85,8 +87,10 @@ def write_workbook(candidate: Candidate, release: Release, path: Path) -> None:
     _pairs(book, candidate)
     _follow_ups(book, candidate)
     _decisions(book, candidate)
+    _differences(book, candidate)
     _readiness(book, candidate)
     _definitions(book, candidate)
+    _parameters(book, candidate)
     _provenance(book, candidate)
     _quality(book, candidate)
     properties = book.properties
@@ -104,6 +108,14 @@ def _about(book: Workbook, candidate: Candidate, release: Release) -> None:
         ("Дата среза", russian.moment(candidate.cutoff_at)),
         ("Состояние", russian.RELEASE_STATES[release.state]),
         ("Ревизия", release.revision),
+        *(("Почему ревизия", REASONS_RU[reason]) for reason in release.reasons),
+        *(
+            (
+                f"Разрыв ряда: {found.indicator_code}",
+                f"определение {found.old_version} → {found.new_version}; прежнее – в выпуске {found.release_id}",
+            )
+            for found in candidate.breaks
+        ),
         ("Выпуск", release.release_id),
         ("Подготовил(а)", release.prepared_by),
         *((approval.role_ru.capitalize(), approval.user) for approval in release.approvals),
@@ -220,7 +232,7 @@ def _pairs(book: Workbook, candidate: Candidate) -> None:
                 (
                     *(Quarter.parse(flow.quarter).label_ru, russian.PERIOD_VIEWS["quarter"], measure),
                     *(russian.FORMS[flow.form], None, None, count, None, None, None, None),
-                    russian.STATUSES["shown"],
+                    russian.STATUSES["suppressed_small_n" if count is None else "shown"],
                 )
             )
     for value in candidate.programme:
@@ -243,7 +255,10 @@ def _follow_ups(book: Workbook, candidate: Candidate) -> None:
         *(Column(heading.capitalize(), COUNT) for heading in russian.FOLLOW_UP_COLUMNS.values()),
     )
     rows = [
-        (russian.FORMS[count.form], count.horizon, *(getattr(count, name) for name in russian.FOLLOW_UP_COLUMNS))
+        (
+            *(russian.FORMS[count.form], count.horizon),
+            *(russian.FEW if (told := getattr(count, name)) is None else told for name in russian.FOLLOW_UP_COLUMNS),
+        )
         for count in candidate.follow_ups
     ]
     _sheet(book, "Повторные опросы", columns, rows)
@@ -252,6 +267,49 @@ def _follow_ups(book: Workbook, candidate: Candidate) -> None:
 def _decisions(book: Workbook, candidate: Candidate) -> None:
     rows = [(matter.subject, matter.finding, matter.question) for matter in decisions(candidate)]
     _sheet(book, "Решения", (Column("Предмет"), Column("Что найдено"), Column("Что решить")), rows)
+
+
+_NAMED = ("achieved", "measured", "share")
+
+
+def _differences(book: Workbook, candidate: Candidate) -> None:
+    """Write each released headline that comes out otherwise now: both values, the movement, and every cause."""
+    columns = (
+        *(Column("Квартал"), Column("Выпуск"), Column("Вид периода"), Column("Показатель"), Column("Разрыв ряда")),
+        *(Column("Было n", COUNT), Column("Было N", COUNT), Column("Было, доля", SHARE)),
+        *(Column("Стало n", COUNT), Column("Стало N", COUNT), Column("Стало, доля", SHARE)),
+        *(Column("Сдвиг, п. п.", MEASURE), Column("Из него от записей, п. п.", MEASURE), Column("Пересмотр")),
+        *(Column("Причина"), Column("n: вошли", COUNT), Column("n: вышли", COUNT)),
+        *(Column("N: вошли", COUNT), Column("N: вышли", COUNT)),
+        *(Column("Подлежат: вошли", COUNT), Column("Подлежат: вышли", COUNT)),
+    )
+    rows: list[tuple[Value, ...]] = []
+    for found in candidate.differences:
+        if not found.reasons and all(found.old.get(name) == found.new.get(name) for name in ("status", *_NAMED)):
+            continue  # only who is due has changed
+        # beside all other causes the part of whoever was erased would be what is left
+        is_told = not found.is_hidden and "erased" not in found.moves
+        causes = [cause for cause in CAUSES if cause in found.moves and is_told]
+        for steps, why in [(found.moves[cause], CAUSES_RU[cause]) for cause in causes] or [({}, "")]:
+            moves = [steps.get(step, (None, None)) for step in ("achieved", "measured", "eligible")]
+            figures: list[Value] = [side.get(name) for side in (found.old, found.new) for name in _NAMED]
+            rows.append(
+                (
+                    *(Quarter.parse(found.quarter).label_ru, found.of_release_id),
+                    *(russian.PERIOD_VIEWS[found.period_view], found.indicator_code),
+                    "определение другое" if found.is_break else None,
+                    *figures,
+                    *(found.moved_points, found.moved_by_rows_points),
+                    "; ".join(REASONS_RU[reason] for reason in found.reasons) or None,
+                    *(why or None, *(_moved(count) for pair in moves for count in pair)),
+                )
+            )
+    _sheet(book, "Пересмотры", columns, rows, frozen=4)
+
+
+def _moved(count: int | None) -> Value:
+    """Say how many entered or left for one cause; of one or two people nothing is told but that they are few."""
+    return "1–2" if count in (1, 2) else count
 
 
 def _readiness(book: Workbook, candidate: Candidate) -> None:
@@ -275,6 +333,21 @@ def _definitions(book: Workbook, candidate: Candidate) -> None:
     columns = tuple(Column(russian.DEFINITION_COLUMNS.get(name, name)) for name in names)
     rows = [tuple(found.columns.get(name) for name in names) for found in candidate.definitions]
     _sheet(book, "Определения", columns, rows)
+
+
+def _parameters(book: Workbook, candidate: Candidate) -> None:
+    columns = (
+        *(Column("Параметр"), Column("Версия"), Column("Значение", "General"), Column("Единица"), Column("Основание")),
+        Column("Описание"),
+    )
+    rows = [
+        (
+            *(found.parameter_code, found.version, found.value, found.columns.get("unit")),
+            *(found.columns.get("basis"), found.columns.get("description_ru")),
+        )
+        for found in candidate.parameters
+    ]
+    _sheet(book, "Параметры", columns, rows)
 
 
 def _provenance(book: Workbook, candidate: Candidate) -> None:
@@ -305,7 +378,13 @@ def _quality(book: Workbook, candidate: Candidate) -> None:
         for count in candidate.quarantined
     ]
     rows += [
-        ("Поступило после среза", count.form_id, candidate.form_titles.get(count.form_id), None, count.rows)
+        (
+            "Поступило после прошлого среза, о прежних кварталах",
+            count.form_id,
+            candidate.form_titles.get(count.form_id),
+            None,
+            count.rows,
+        )
         for count in candidate.late
     ]
     _sheet(book, "Качество данных", columns, rows)

@@ -64,6 +64,7 @@ def build(
     *,
     full_refresh: bool = False,
     with_unit_tests: bool = False,
+    only: str | None = None,
 ) -> None:
     """Seed, run and test the whole project.
 
@@ -75,6 +76,7 @@ def build(
             itself.
         with_unit_tests: run dbt's unit tests too. They speak of the code and not of the data, so that the project's
             tests run them and no refresh does; data tests always run.
+        only: this model and what it stands on, without tests; ``None`` is everything.
 
     Raises:
         TransformError: a model or a test failed; the message names each.
@@ -82,7 +84,9 @@ def build(
     if as_of is not None and as_of.tzinfo is None:
         raise ValueError("as_of needs a time zone")
     arguments = ["build", "--vars", json.dumps(variables(settings, as_of))]
-    if not with_unit_tests:
+    if only is not None:
+        arguments += ["--select", f"+{only}", "--exclude-resource-type", "unit_test", "--exclude-resource-type", "test"]
+    elif not with_unit_tests:
         arguments += ["--exclude-resource-type", "unit_test"]
     if full_refresh:
         arguments.append("--full-refresh")

@@ -25,6 +25,10 @@ CELL: Cell = ("1.1", "cohort_year", "2021-Q4", "all", "all")
         (Counts(21, 21, 17), Counts(None, None, None), False),  # hidden: nothing to subtract
         (Counts(21, 21, None), Counts(20, 20, None), True),
         (Counts(None, 21, 17), Counts(20, 27, 20), False),
+        (Counts(21, 21, 17, 20, 4), Counts(21, 21, 17, 20, 4), False),
+        (Counts(21, 21, 17, 20, 4), Counts(21, 21, 17, 20, 5), True),  # one got worse
+        (Counts(21, 21, 17, 20, 4), Counts(27, 27, 20, 26, 7), False),
+        (Counts(21, 21, 17, 20, 4), Counts(27, 27, 20, 26, 6), True),  # two of the six
     ],
 )
 def test_a_group_too_small_is_isolated(frozen: Counts, later: Counts, is_isolated: bool) -> None:

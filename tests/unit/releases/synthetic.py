@@ -13,12 +13,14 @@ from vmeste.releases.candidate import (
     LateCount,
     LegacyFigure,
     PairFlow,
+    Parameter,
     ProgrammeValue,
     Provenance,
     QuarantineCount,
     ReadinessCheck,
     StandardLevel,
 )
+from vmeste.releases.comparing import Difference
 from vmeste.releases.disclosure import IndicatorValue, hide
 from vmeste.releases.quarters import Quarter
 
@@ -151,6 +153,26 @@ def _present() -> list[IndicatorValue]:
     return present
 
 
+def difference(
+    quarter: str = str(QUARTER), reasons: tuple[str, ...] = ("threshold",), is_hidden: bool = False
+) -> Difference:
+    """Return what a release of 1.1 differs by: four late rows, and one person whose window closed."""
+    return Difference(
+        of_release_id=f"{quarter}-r1",
+        quarter=quarter,
+        period_view="rolling_4q",
+        indicator_code="1.1",
+        old={"achieved": 17, "measured": 21, "share": 17 / 21},
+        new={} if is_hidden else {"achieved": 20, "measured": 26, "share": 20 / 26},
+        moves={"added": {"achieved": (3, 0), "measured": (4, 0)}, "due": {"measured": (1, 0)}},
+        moved_points=4.0,
+        moved_by_rows_points=3.0,
+        is_break=False,
+        is_hidden=is_hidden,
+        reasons=reasons,
+    )
+
+
 def made_up_candidate() -> Candidate:
     """Return a candidate of 2031-Q4."""
     return Candidate(
@@ -173,6 +195,15 @@ def made_up_candidate() -> Candidate:
                 },
             )
             for code, (short, name) in NAMES.items()
+        ),
+        parameters=tuple(
+            Parameter(code, "1", value, {"parameter_code": code, "value": str(value), "unit": "made up"})
+            for code, value in (
+                ("coverage_caution_min", 0.6),
+                ("coverage_publish_min", 0.8),
+                ("percent_min_measured", 10),
+                ("restatement_min_points", 5),
+            )
         ),
         pair_flow=(
             PairFlow(str(QUARTER), "all", 31, 6, 11),
@@ -205,6 +236,8 @@ def made_up_candidate() -> Candidate:
             ),
         ),
         follow_ups=(
+            FollowUpCount("all", 6, 8, 3, 2),
+            FollowUpCount("all", 12, 1, 0, 0),
             FollowUpCount("long", 6, 3, 2, 1),
             FollowUpCount("long", 12, 1, 0, 0),
             FollowUpCount("short", 6, 5, 1, 1),

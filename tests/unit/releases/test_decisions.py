@@ -43,7 +43,7 @@ def test_calm_candidate_asks_nothing(calm: Candidate) -> None:
         ({"indicators": (cell("2.3", 0, 0, 0, status="planned"),)}, "Планируется", "2.3"),
         ({"indicators": hide([cell("2.3", 0, 0, 5, status="no_data")])}, "Нет данных", "2.3"),
         (
-            {"follow_ups": (FollowUpCount("long", 6, 0, 0, 1), FollowUpCount("short", 6, 0, 0, 1))},
+            {"follow_ups": (FollowUpCount("all", 6, 0, 0, 2), FollowUpCount("long", 6, 0, 0, None))},
             "Повторные опросы",
             "с начала квартала пропущены 2\u00a0опроса",
         ),

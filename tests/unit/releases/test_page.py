@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
-from tests.unit.releases.synthetic import QUARTER, cell
+from tests.unit.releases.synthetic import QUARTER, cell, difference
 from vmeste.releases import page
-from vmeste.releases.candidate import Candidate, Definition, ProgrammeValue
+from vmeste.releases.candidate import Break, Candidate, Definition, ProgrammeValue
 from vmeste.releases.disclosure import IndicatorValue, hide
 from vmeste.releases.page import PageError, render_html, write_pdf
 from vmeste.releases.publish import Release
@@ -151,6 +151,29 @@ def test_hidden_programme_measure_is_a_word(candidate: Candidate, release: Relea
     assert "нет данных" in text  # the doses are not there at all
 
 
+def test_a_break_is_said_where_the_quarter_before_would_stand(candidate: Candidate, release: Release) -> None:
+    """No arrow and no comparison: the figure that was released by the other definition, and that it is another."""
+    broken = replace(candidate, breaks=(Break("1.1", "2031-Q3-r1", "1", "2", 0.5),))
+    text = text_of(render_html(broken, release))
+    assert "разрыв ряда: определение 1 → 2, выпущено 50 %" in text.replace("\u00a0", " ")
+    assert text.count("разрыв ряда") == 1
+    assert "разрыв ряда" not in text_of(render_html(candidate, release))
+
+
+def test_a_revision_that_is_due_asks_for_a_decision(candidate: Candidate, release: Release) -> None:
+    due = replace(candidate, differences=(difference(quarter="2031-Q3"),))
+    assert ": III квартал 2031: 1.1 – выпустить новую ревизию?" in text_of(render_html(due, release))
+    small = replace(candidate, differences=(difference(quarter="2031-Q3", reasons=()),))
+    assert "Пересмотр" not in text_of(render_html(small, release))
+
+
+def test_a_revision_says_which_headlines_it_restates(candidate: Candidate, release: Release) -> None:
+    restated = replace(candidate, differences=(difference(),))
+    assert "Ревизия пересматривает 1.1: прежние значения – лист «Пересмотры»." in text_of(
+        render_html(restated, release)
+    )
+
+
 def test_names_are_escaped(candidate: Candidate, release: Release) -> None:
     html = render_html(candidate, replace(release, prepared_by="<script>alert(1)</script>"))
     assert "<script>" not in html
@@ -160,7 +183,7 @@ def test_names_are_escaped(candidate: Candidate, release: Release) -> None:
 def test_caveats_name_quarantine_and_late_rows(candidate: Candidate, release: Release) -> None:
     text = text_of(render_html(candidate, release))
     assert "В карантине 3 записи: в показатели не вошли (нарушений по формам – F2: 1, F4: 3)." in text
-    assert "После даты среза поступила 1 запись (F4: 1)" in text
+    assert "После прошлого среза поступила 1 запись о прежних кварталах (F4: 1)." in text
 
 
 def test_follow_ups_of_both_forms_are_added_up(candidate: Candidate, release: Release) -> None:

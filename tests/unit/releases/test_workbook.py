@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
+from tests.unit.releases.synthetic import difference
 from vmeste.releases import russian
-from vmeste.releases.candidate import Candidate, Definition, QuarantineCount
+from vmeste.releases.candidate import Break, Candidate, Definition, QuarantineCount
 from vmeste.releases.publish import Release
 from vmeste.releases.workbook import write_workbook
 
 SHEETS = [
     *("О выпуске", "Четыре квартала", "Квартал", "Когорта года", "Разрезы", "Сопутствующие"),
     *("Пары и встречи", "Повторные опросы"),
-    *("Решения", "Готовность", "Определения", "Происхождение", "Качество данных"),
+    *("Решения", "Пересмотры", "Готовность", "Определения", "Параметры", "Происхождение", "Качество данных"),
 ]
 
 
@@ -33,7 +34,7 @@ def rows_of(path: Path, sheet: str) -> list[dict[str, Any]]:
 
 
 def test_every_sheet_has_a_frozen_heading_and_a_filter(candidate: Candidate, release: Release, path: Path) -> None:
-    write_workbook(candidate, release, path)
+    write_workbook(replace(candidate, differences=(difference(),)), release, path)
     book = load_workbook(path)
     assert book.sheetnames == SHEETS
     for sheet in book:
@@ -125,3 +126,36 @@ def test_companions_have_their_own_sheet(candidate: Candidate, release: Release,
         ("2.1r", "2.1", 8, 20)
     ] * 3
     assert {row["Вид периода"] for row in rows} == set(russian.PERIOD_VIEWS.values())
+
+
+def test_a_difference_stands_with_its_causes(candidate: Candidate, release: Release, path: Path) -> None:
+    """Of one or two people nothing is told but that they are few; what is hidden has no causes."""
+    hidden = difference(quarter="2031-Q3", is_hidden=True)
+    write_workbook(replace(candidate, differences=(difference(), hidden)), release, path)
+    added, due, silent = rows_of(path, "Пересмотры")
+    assert (added["Было n"], added["Стало n"], added["Сдвиг, п. п."]) == (17, 20, pytest.approx(4.0))
+    assert (added["Причина"], added["n: вошли"], added["N: вошли"]) == ("поступили новые записи", 3, 4)
+    assert (due["Причина"], due["N: вошли"], due["N: вышли"]) == (
+        "наступил срок или произошло после среза",
+        "1–2",
+        0,
+    )
+    assert added["Пересмотр"] == "пересечён порог: числа измеренных или охвата"
+    assert (silent["Причина"], silent["n: вошли"]) == (None, None)
+
+
+def test_parameters_stand_with_their_versions(candidate: Candidate, release: Release, path: Path) -> None:
+    write_workbook(candidate, release, path)
+    rows = {row["Параметр"]: row for row in rows_of(path, "Параметры")}
+    assert (rows["percent_min_measured"]["Версия"], rows["percent_min_measured"]["Значение"]) == ("1", 10)
+
+
+def test_a_break_and_the_reasons_of_a_revision_are_named(candidate: Candidate, release: Release, path: Path) -> None:
+    broken = replace(candidate, breaks=(Break("1.1", "2031-Q3-r1", "1", "2", 0.5),))
+    write_workbook(broken, replace(release, reasons=("moved", "error")), path)
+    told = [(row["Что"], row["Значение"]) for row in rows_of(path, "О выпуске")]
+    assert ("Разрыв ряда: 1.1", "определение 1 → 2; прежнее – в выпуске 2031-Q3-r1") in told
+    assert [value for name, value in told if name == "Почему ревизия"] == [
+        "доля сдвинулась на порог пересмотра или больше",
+        "объявлена ошибка",
+    ]
