@@ -38,7 +38,8 @@ class AnswerReader:
         """Raises ``SourceError`` if sources.yml names a question that the form does not have."""
         self._questions = {question.name: question for question in self.form.questions}
         self._members = {member.name: member for repeat in self.form.repeats for member in repeat.members}
-        for key, names in (("columns", self.origin.columns.values()), ("choices", self.origin.choices)):
+        translated = [name for name in self.origin.columns.values() if name is not None]
+        for key, names in (("columns", translated), ("choices", self.origin.choices)):
             for name in names:
                 if name not in self._questions | self._members:
                     raise SourceError(
@@ -59,20 +60,20 @@ class AnswerReader:
         if self._fields.setdefault(name, path) != path and path not in self.origin.columns:
             raise FormUnusable(
                 f"{self.place}: two fields answer {name}: {self._fields[name]} and {path}. Rename one on the server, "
-                "or translate one to another question in sources.yml (columns)"
+                f"or say in sources.yml that one is no question: columns: {{{path}: null}}"
             )
         return self._questions[name]
 
     def name_of(self, path: str, repeat: str = "") -> str:
-        """Return which question a field answers, if the form has one of that name.
+        """Return which question a field answers, if the form has one of that name; sources.yml may say that none.
 
         Args:
             path: of the field; of one within a repeat it begins there.
             repeat: path of the repeat, if it is one within a repeat.
         """
         columns, last = self.origin.columns, path.rsplit("/", 1)[-1]
-        whole = f"{repeat}/{path}" if repeat else path
-        return columns.get(whole) or columns.get(path) or columns.get(last) or last
+        keys = (f"{repeat}/{path}" if repeat else path, path, last)
+        return next((columns[key] or "" for key in keys if key in columns), last)
 
     def read(self, fields: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, Any]]:
         """Return the answers by question and what the form does not know.
@@ -89,8 +90,8 @@ class AnswerReader:
                 if value in (None, "", []):
                     continue
                 raise FormUnusable(
-                    f"{self.place}: in one submission two fields answer {question.name}, {path} the second. Take one "
-                    "of them out of sources.yml (columns)"
+                    f"{self.place}: in one submission two fields answer {question.name}, {path} the second. Say in "
+                    f"sources.yml that one is no question: columns: {{{path}: null}}"
                 )
             if question is not None and question.kind == REPEAT and isinstance(value, list):
                 answers[question.name] = self._members_of(path, value, question, extra)
@@ -111,7 +112,8 @@ class AnswerReader:
                 name = self.name_of(inner, path)
                 if name in answered:
                     raise FormUnusable(
-                        f"{self.place}: two fields of the repeat {repeat.name} answer {name}. Rename one on the server"
+                        f"{self.place}: two fields of the repeat {repeat.name} answer {name}. Rename one on the "
+                        f"server, or say in sources.yml that one is no question: columns: {{{path}/{inner}: null}}"
                     )
                 if name in asked:
                     answered[name] = self._canonical(answer, asked[name])

@@ -60,14 +60,14 @@ class Columns:
 class ColumnNames:
     """All that the columns of one form may be called."""
 
-    def __init__(self, form: Form, translations: Mapping[str, str] | None = None) -> None:
+    def __init__(self, form: Form, translations: Mapping[str, str | None] | None = None) -> None:
         """Raises ``SourceError`` if sources.yml translates a header into something that the form does not know."""
         self.form = form
         self._required = [question for question in form.questions if question.is_required]
         self._names = [question.name for question in form.questions]
         known = [*self._names, *SYSTEM_COLUMNS]
         for header, name in (translations or {}).items():
-            if name not in known:
+            if name is not None and name not in known:
                 raise SourceError(
                     f"sources.yml, {form.form_id}, columns: {header!r} is translated into {name!r}, which the form "
                     f"does not have. Expected one of {', '.join(known)}"
@@ -77,8 +77,10 @@ class ColumnNames:
     def target(self, header: str) -> str | None:
         """Return the question or system column that a header names, ``None`` if it names none."""
         key = comparable(header)
-        found = self._targets.get(key)
-        if found is None and ("/" in key or "-" in key):  # a group's name stands before its questions' in exports
+        if key in self._targets:
+            return self._targets[key]
+        found = None
+        if "/" in key or "-" in key:  # a group's name stands before its questions' in exports
             last = key.replace("-", "/").rsplit("/", 1)[1]
             found = last if last in self._names else None
         return found
@@ -153,8 +155,8 @@ class ColumnNames:
                     rest.append(index)
             elif name in questions:
                 raise FileRefused(
-                    f"two columns answer {name}: {header.cells[questions[name]]!r} and {cell!r}. Delete one, or rename "
-                    "it to something that the form does not know"
+                    f"two columns answer {name}: {header.cells[questions[name]]!r} and {cell!r}. Delete one, or say in "
+                    f"sources.yml that it is no question: columns: {{{cell!r}: null}}"
                 )
             else:
                 questions[name] = index
@@ -210,9 +212,9 @@ class ColumnNames:
         )
 
 
-def _targets(form: Form, translations: Mapping[str, str]) -> dict[str, str]:
+def _targets(form: Form, translations: Mapping[str, str | None]) -> dict[str, str | None]:
     """Comparable header → column, the strongest claim last: labels, system columns, names, translations."""
-    targets: dict[str, str] = {}
+    targets: dict[str, str | None] = {}
     doubtful: set[str] = set()
     for question in form.questions:
         for label in {comparable(label) for label in question.labels} - {""}:

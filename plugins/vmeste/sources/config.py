@@ -33,7 +33,8 @@ EXPECTED = {
     "asset": "the uid of the form in KoboToolbox, as its address shows it, e.g. aT4xmGv7Rz3qSgBBJmDLcX",
     "survey": "the survey's id, e.g. 123456",
     "organisation": "the id of the organisation that owns the forms, as Yandex 360 or Yandex Cloud shows it",
-    "columns": 'header or field at the source → question name, e.g. {"Номер пары": pair_code}',
+    "columns": "header or field at the source → question name, or null if it answers none, e.g. "
+    '{"Номер пары": pair_code, "Старый номер": null}',
     "choices": 'question → its codes at the source → ours, e.g. {mode: {"1": in_person}}',
 }
 
@@ -108,7 +109,7 @@ class _Strict(BaseModel):
 
 
 class _Origin(_Strict):
-    columns: Mapping[str, str] = Field(default_factory=dict)
+    columns: Mapping[str, str | None] = Field(default_factory=dict)
 
 
 class FormFiles(_Origin):

@@ -101,7 +101,8 @@ class KoboToolboxSource:
             if vanished:
                 _refuse_exchange(cursor, origin.asset, place, len(vanished))
                 _prove_sight(server, origin.asset, place, len(rows))
-        wanted = {question.name for question in form.questions} | origin.columns.keys()
+        wanted = {question.name for question in form.questions}
+        wanted |= {field for field, name in origin.columns.items() if name is not None}
         submissions = [
             self._submission(form, place, ids[number], row, reader.read(_fields(row, wanted, place)))
             for number, row in rows.items()

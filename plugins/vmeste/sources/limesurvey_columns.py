@@ -64,7 +64,7 @@ class Columns:
         """Raises ``FormUnusable`` if it cannot be said which column answers a question, or none answers any."""
         AnswerReader(self.form, self.origin, self.zone, self.place)  # checks the names in sources.yml
         own = {question.name for question in self.form.questions}
-        if inside := sorted(set(self.origin.columns.values()) - own):
+        if inside := sorted({name for name in self.origin.columns.values() if name is not None} - own):
             raise FormUnusable(
                 f"{self.place}: {', '.join(inside)} belongs to a repeat, which LimeSurvey does not have. Take it out "
                 "of sources.yml (columns), and ask this form on ODK Central or KoboToolbox"
@@ -116,7 +116,8 @@ class Columns:
         if any(not _fit_together(other, column) for other in others):
             raise FormUnusable(
                 f"{self.place}: two columns answer {name}: {others[0].heading} and {heading}. Give one of the two "
-                "questions another code in LimeSurvey, or translate one to another question in sources.yml (columns)"
+                "questions another code in LimeSurvey, or say in sources.yml that one is no question: columns: "
+                f"{{{heading}: null}}"
             )
         others.append(column)
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -261,6 +262,15 @@ class _Window:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """A field that the newest version of a form has not; ``target`` is the field of a row that takes its answer."""
+
+    path: str
+    target: str
+    kind: str  # of the question that it answers
+
+
 @dataclass(slots=True)
 class _LostRepeat:
     """A repeat that the newest version of a form has not, or of which it lacks questions.
@@ -294,9 +304,10 @@ class _Read:
         self._submissions: list[Submission] = []
         self._lacking_attachments = 0
         self._notes: list[str] = []
-        self._lost: dict[str, tuple[str, str]] = {}  # column of the export → path and kind of what it answers
+        self._lost: dict[str, _Lost] = {}  # by column of the export
         self._lost_repeats: dict[str, _LostRepeat] = {}  # by path
-        self._waiting: list[tuple[Mapping[str, Any], _Seen]] = []  # rows that lack their lost answers yet
+        self._numbers: dict[str, dict[str, str]] = {}  # repeat, or "" → column of the export → path of a number
+        self._waiting: list[tuple[Mapping[str, Any], _Seen]] = []  # rows that lack what the export has of them yet
         self._last: _Mark | None = None
 
     def run(self, last: _Mark | None) -> tuple[Extraction, _Mark]:
@@ -339,6 +350,7 @@ class _Read:
         missing = [question.name for question in self._form.questions if question.name not in answered]
         if missing:
             self._notes.append(f"the server's form has no {', '.join(missing)}")
+        self._find_numbers()
         earlier = self._table.earlier_versions()
         if not earlier or not self._may_have_lost():
             return
@@ -354,9 +366,26 @@ class _Read:
                 if question.kind == "repeat" and path in layout.repeats:
                     self._find_lost_members(path, question, layout, answered, place)
                 elif path not in self._layout.paths and path not in layout.repeats:
-                    self._lost[path.replace("/", "-")] = (answered.setdefault(question.name, path), question.kind)
-        if lost := sorted([*self._lost, *self._lost_repeats]):
+                    target = answered.setdefault(question.name, path)
+                    self._lost[path.replace("/", "-")] = _Lost(path, target, question.kind)
+        if lost := sorted([*(field.path for field in self._lost.values()), *self._lost_repeats]):
             self._notes.append(f"only earlier versions of the server's form have {', '.join(lost)}")
+
+    def _find_numbers(self) -> None:
+        """Find the numbers among our questions' fields.
+
+        OData makes 12 of ``12,5``, nothing of a word and a rounded one of twenty digits; the export has what was sent.
+        """
+        asked = {repeat.name: {member.name for member in repeat.members} for repeat in self._form.repeats}
+        for repeat, path in sorted(self._layout.numbers):
+            if repeat:
+                question = self._reader.question_of(repeat)
+                members = asked.get(question.name, set()) if question is not None else set()
+                is_ours = self._reader.name_of(path, repeat) in members
+            else:
+                is_ours = self._reader.question_of(path) is not None
+            if is_ours:
+                self._numbers.setdefault(repeat, {})[path.replace("/", "-")] = path
 
     def _may_have_lost(self) -> bool:
         """Say whether earlier versions must be looked at, one request each.
@@ -390,8 +419,8 @@ class _Read:
             name = self._reader.name_of(member, path)
             if within == path and name in asked and paths.setdefault(name, member) != member:
                 raise FormUnusable(
-                    f"{place}: two fields of the repeat {path} answer {name}: {paths[name]} and {member}. Translate "
-                    "one of them to another question in sources.yml (columns)"
+                    f"{place}: two fields of the repeat {path} answer {name}: {paths[name]} and {member}. Say in "
+                    f"sources.yml that one is no question: columns: {{{path}/{member}: null}}"
                 )
         is_gone = path not in self._layout.repeats
         lost = {
@@ -464,21 +493,27 @@ class _Read:
             self._seen[seen.key] = seen
             if seen.deleted_at:
                 continue
-            if self._lost or self._lost_repeats:
+            if self._lost or self._lost_repeats or (self._numbers and _may_hold_what_no_client_asks_for(row)):
                 self._waiting.append((row, seen))
             else:
                 self._submissions.append(self._submission(row, seen, None))
 
     def _take_waiting(self, where: str | None) -> None:
-        """Give the rows that wait the answers that only earlier versions of the form have.
+        """Give the rows that wait what OData does not show of them.
 
         Raises:
             ReadIncomplete: a submission changed between the two requests.
         """
         if not self._waiting:
             return
-        repeats = {path: lost.columns for path, lost in self._lost_repeats.items()}
-        exported = self._table.exported(self._lost, repeats, where)
+        repeats = {path: set(lost.columns) for path, lost in self._lost_repeats.items()}
+        columns = {*self._lost}
+        if any(_may_hold_what_no_client_asks_for(row) for row, _ in self._waiting):
+            columns |= self._numbers.get("", {}).keys()
+            for path, numbers in self._numbers.items():
+                if path:
+                    repeats.setdefault(path, set()).update(numbers)
+        exported = self._table.exported(columns, repeats, where)
         for row, seen in self._waiting:
             found = exported.get(seen.key)
             if found is None or found.edits != str(row["__system"].get("edits")):
@@ -508,11 +543,13 @@ class _Read:
             self._lacking_attachments += 1
         fields, nested = self._layout.fields_of(row)
         if exported is not None:
-            for column, (path, kind) in self._lost.items():
+            for column, lost in self._lost.items():
                 if text := exported.values[column]:
-                    self._give(fields, path, _as_odata(text, kind), column)
-            for path, lost in self._lost_repeats.items():
-                self._give_members(fields, lost, exported.members_of(path))
+                    self._give(fields, lost, _as_odata(text, lost.kind))
+            for path, repeat in self._lost_repeats.items():
+                self._give_members(fields, repeat, exported.members_of(path))
+            if _may_hold_what_no_client_asks_for(row):
+                self._correct_numbers(fields, exported)
         answers, extra = self._reader.read(fields)
         version = system.get("formVersion")
         return Submission(
@@ -528,13 +565,25 @@ class _Read:
             extra=extra | nested,
         )
 
-    def _give(self, fields: dict[str, Any], path: str, answer: Any, column: str) -> None:
-        if fields.get(path) is None:
-            fields[path] = answer
-        elif fields[path] != answer:
+    def _correct_numbers(self, fields: dict[str, Any], exported: Exported) -> None:
+        for column, path in self._numbers.get("", {}).items():
+            fields[path] = _as_sent(fields.get(path), exported.values[column])
+        for repeat, numbers in self._numbers.items():
+            if not repeat:
+                continue
+            given, sent = fields.get(repeat) or [], exported.members_of(repeat)
+            self._refuse_other_members(repeat, given, sent)
+            for member, row in zip(given, sent, strict=True):
+                for column, path in numbers.items():
+                    member[path] = _as_sent(member.get(path), row[column])
+
+    def _give(self, fields: dict[str, Any], lost: _Lost, answer: Any) -> None:
+        if fields.get(lost.target) is None:
+            fields[lost.target] = answer
+        elif fields[lost.target] != answer:
             raise FormUnusable(
-                f"{self._place}: in one submission two fields answer {self._reader.name_of(path)}, "
-                f"{column.replace('-', '/')} the second. Take one of them out of sources.yml (columns)"
+                f"{self._place}: in one submission two fields answer {self._reader.name_of(lost.target)}, "
+                f"{lost.path} the second. Say in sources.yml that one is no question: columns: {{{lost.path}: null}}"
             )
 
     def _give_members(self, fields: dict[str, Any], lost: _LostRepeat, exported: Sequence[Mapping[str, str]]) -> None:
@@ -548,11 +597,7 @@ class _Read:
             if given:
                 return  # the repeat moved, and this submission has it where it is now
             fields[lost.target] = given = [{} for _ in exported]
-        if len(given) != len(exported):
-            raise ReadIncomplete(
-                f"{self._place}: a submission has {len(given)} members of {lost.target} in OData and {len(exported)} "
-                "in the export; it was edited while the form was read. Nothing was loaded; the next run reads it again"
-            )
+        self._refuse_other_members(lost.target, given, exported)
         for member, row in zip(given, exported, strict=True):
             for column, question in lost.columns.items():
                 # the question may stand elsewhere within the repeat by now
@@ -560,6 +605,13 @@ class _Read:
                 place = next(answering, question.name)
                 if member.get(place) is None and row[column]:
                     member[place] = _as_odata(row[column], question.kind)
+
+    def _refuse_other_members(self, repeat: str, given: Sequence[Any], exported: Sequence[Any]) -> None:
+        if len(given) != len(exported):
+            raise ReadIncomplete(
+                f"{self._place}: a submission has {len(given)} members of {repeat} in OData and {len(exported)} in the "
+                "export; it was edited while the form was read. Nothing was loaded; the next run reads it again"
+            )
 
     def _is_dated(self, seen: _Seen) -> bool:
         """Say whether the moment of the last edit is that of what we read.
@@ -629,6 +681,25 @@ def _as_odata(text: str, kind: str) -> Any:
         return int(text) if kind == "integer" else float(text) if kind == "decimal" else text
     except ValueError:
         return text  # as it was written; OData would keep the 12 of "12,5"
+
+
+def _as_sent(value: Any, text: str) -> Any:
+    """Return a number as OData has it if it is the one that was sent, or else what was sent."""
+    if not text.strip():
+        return value
+    try:
+        return value if value is not None and Decimal(text.strip()) == Decimal(str(value)) else text
+    except InvalidOperation:
+        return text
+
+
+def _may_hold_what_no_client_asks_for(row: Mapping[str, Any]) -> bool:
+    """Say whether something else than ODK Collect may have sent a submission or its newest version.
+
+    Collect lets nobody send ``12,5`` as a whole number. Central notes the device of the first version alone.
+    """
+    system = row["__system"]
+    return bool(system.get("edits")) or not str(system.get("deviceId") or "").startswith("collect:")
 
 
 def _seen(row: Mapping[str, Any], place: str) -> _Seen:

@@ -41,6 +41,7 @@ class FormLayout:
         self.paths: tuple[str, ...] = ()  # of questions and repeats, those within repeats left out
         self.repeats: frozenset[str] = frozenset()  # those among them
         self.members: frozenset[tuple[str, str]] = frozenset()  # path of a repeat, path of a question within it
+        self.numbers: frozenset[tuple[str, str]] = frozenset()  # those among them, and "" and path of others
         self._read(listing)
 
     def _read(self, listing: Any) -> None:
@@ -51,6 +52,7 @@ class FormLayout:
         paths: list[str] = []
         repeats: set[str] = set()
         members: set[tuple[str, str]] = set()
+        numbers: set[tuple[str, str]] = set()
         for entry in listing:
             *above, name = parts = entry["path"].strip("/").split("/")
             if parts[0] == "meta":
@@ -71,9 +73,12 @@ class FormLayout:
                     repeats.add(node.path)
             elif kind == "leaf" and not is_nested:
                 members.add((repeat, node.path))
+            if kind == "leaf" and not is_nested and entry["type"] in ("int", "decimal"):
+                numbers.add((repeat, node.path))
         if self._is_newest:
             self._refuse_lost(names)
-        self.paths, self.repeats, self.members = tuple(paths), frozenset(repeats), frozenset(members)
+        self.paths, self.repeats = tuple(paths), frozenset(repeats)
+        self.members, self.numbers = frozenset(members), frozenset(numbers)
         self._root.children["meta"] = _Node("meta", "ignored")
 
     def _refuse_lost(self, names: Mapping[str, Iterable[str]]) -> None:

@@ -82,8 +82,8 @@ class Titles:
             if other.item_id != item.item_id:
                 raise FormUnusable(
                     f"{self.place}: two items on the server ask {question.name}: {other.title!r} ({other.item_id}) and "
-                    f"{item.title!r} ({item.item_id}). Delete one on the server, give it another title, or translate "
-                    "one by its id to another question in sources.yml (columns)"
+                    f"{item.title!r} ({item.item_id}). Delete one on the server, give it another title, or say in "
+                    f"sources.yml that one is no question: columns: {{{item.item_id}: null}}"
                 )
             found[item.item_id] = question
         return found
@@ -92,9 +92,9 @@ class Titles:
         """Return the question that one item asks; one that was removed from the server's form has an id alone."""
         scope = self._scopes[repeat]
         keys = (item.item_id, *item.names)
-        name = next((self.origin.columns[key] for key in keys if key in self.origin.columns), None)
-        if name is not None:
-            return scope.get(name)
+        said = next((key for key in keys if key in self.origin.columns), None)
+        if said is not None:
+            return scope.get(self.origin.columns[said] or "")
         return next((scope[plain] for plain in map(_plain, item.names) if plain in scope), None)
 
     def coded(self, question: Question, options: Sequence[Sequence[str]]) -> Any:
@@ -139,8 +139,8 @@ class Titles:
                 other = asked[question.name]
                 raise FormUnusable(
                     f"{self.place}: a submission answers {question.name} twice: {other.title!r} ({other.item_id}) and "
-                    f"{item.title!r} ({item.item_id}). Translate one of them to another question in sources.yml "
-                    "(columns)"
+                    f"{item.title!r} ({item.item_id}). Say in sources.yml that one is no question: columns: "
+                    f"{{{item.item_id}: null}}"
                 )
             asked[question.name], fields[question.name] = item, value
         answers, extra = self._reader.read(fields)

@@ -62,6 +62,8 @@ class Row:
     attachments: tuple[int, int] = (0, 0)  # present, expected
     is_encrypted: bool = False
     lost: dict[str, str] = field(default_factory=dict)  # column of an earlier version → answer: OData hides them
+    device: str | None = "collect:kv9u7q"
+    sent: dict[str, str] = field(default_factory=dict)  # question → the text of a number that OData made of it
 
 
 class FakeCentral:
@@ -111,7 +113,9 @@ class FakeCentral:
         key = key or f"uuid:{self._numbers:08d}-0000-4000-8000-000000000000"
         members = given.pop("members", [])
         options = {
-            name: given.pop(name) for name in ("version", "attachments", "is_encrypted", "lost") if name in given
+            name: given.pop(name)
+            for name in ("version", "attachments", "is_encrypted", "lost", "device", "sent")
+            if name in given
         }
         row = Row(self._numbers, key, at or self.tick(), given, members, **options)
         self.rows[key] = row
@@ -256,7 +260,8 @@ class FakeCentral:
         writer.writerow(["SubmissionDate", *own, *lost, "KEY", "Edits", "FormVersion"])
         for row in self.rows.values():
             if row.deleted_at is None and _holds(where, row):
-                answers = [row.answers.get(column.rsplit("-", 1)[-1]) for column in own]
+                names = [column.rsplit("-", 1)[-1] for column in own]
+                answers = [row.sent.get(name, row.answers.get(name)) for name in names]
                 hidden = [row.lost.get(column) for column in lost]
                 writer.writerow([iso(row.submitted_at), *answers, *hidden, row.key, row.edits, row.version])
         return text.getvalue().encode()
@@ -271,7 +276,7 @@ class FakeCentral:
             "attachmentsExpected": row.attachments[1],
             "status": "notDecrypted" if row.is_encrypted else None,
             "reviewState": row.review_state,
-            "deviceId": None,
+            "deviceId": row.device,
             "edits": row.edits,
             "formVersion": row.version,
         }

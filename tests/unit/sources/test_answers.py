@@ -123,11 +123,21 @@ def test_a_field_of_a_repeat_is_translated_by_its_whole_path() -> None:
     assert (answers["talks"], answers["pair_code"], extra) == ('[{"mode": "video"}]', "П-1", {})
 
 
+def test_a_field_may_be_said_to_be_no_question() -> None:
+    """The way out where two fields answer one question, and one of them is another's."""
+    with pytest.raises(FormUnusable, match=r"two fields answer mode: a/mode and b/mode.*columns: \{b/mode: null\}"):
+        reader().read({"a/mode": "video", "b/mode": "chat"})
+    answers, extra = reader(columns={"b/mode": None}).read({"a/mode": "video", "b/mode": "chat"})
+    assert (answers["mode"], extra) == ("video", {"b/mode": "chat"})
+    answers, extra = repeated(columns={"talks/b/mode": None}).read({"talks": [{"a/mode": "video", "b/mode": "chat"}]})
+    assert (answers["talks"], extra) == ('[{"mode": "video"}]', {"talks[1]/b/mode": "chat"})
+
+
 def test_what_is_no_repeat_stays_as_written() -> None:
     assert repeated().read({"talks": "two"})[0]["talks"] == "two"
     assert repeated().read({"talks": [1, "b"]})[0]["talks"] == '[1, "b"]'
 
 
 def test_two_fields_of_a_member_for_one_question_are_refused() -> None:
-    with pytest.raises(FormUnusable, match="repeat talks answer mode"):
+    with pytest.raises(FormUnusable, match=r"repeat talks answer mode.*columns: \{talks/b/mode: null\}"):
         repeated().read({"talks": [{"a/mode": "video", "b/mode": "chat"}]})

@@ -39,6 +39,11 @@ def test_locations_are_relative_to_the_file(tmp_path: Path) -> None:
     assert open_source(source).name == "centre"
 
 
+def test_a_field_may_be_no_question(tmp_path: Path) -> None:
+    config = load_sources(write(tmp_path, GOOD.replace('{"Номер пары": pair_code}', "{старый номер: null, note: }")))
+    assert config.sources[0].forms["f4_meeting"].columns == {"старый номер": None, "note": None}
+
+
 def test_an_address_stays_and_holds_no_password(tmp_path: Path) -> None:
     config = load_sources(write(tmp_path, GOOD.replace("location: exports", "location: s3://bucket/exports")))
     assert config.sources[0].location == "s3://bucket/exports"

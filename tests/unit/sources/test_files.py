@@ -203,6 +203,19 @@ def test_an_unknown_column_never_looks_like_one_of_ours(folder: Folder) -> None:
     assert submission.extra == {"name": "условно", "origin": "подделка", "_origin": "a.csv, row 2"}
 
 
+def test_a_column_may_be_said_to_be_no_question(translated: Callable[..., Folder]) -> None:
+    folder = translated(**{"сколько  минут": None, "old/note": None, "FormVersion": None})
+    folder.write(
+        "a.csv",
+        "submission_id,submitted_at,pair_code,held_on,status,minutes,Сколько минут?,old/note,FormVersion\n"
+        "id-1,2021-03-02T10:00:00+03:00,П-1,2021-03-01,held,60,45,x,7\n",
+    )
+    _, (submission,) = folder.extract()
+    assert (submission.answers["minutes"], submission.answers["note"]) == ("60", None)
+    assert submission.form_version != "7"
+    assert {"Сколько минут?": "45", "old/note": "x", "FormVersion": "7"}.items() <= submission.extra.items()
+
+
 def test_two_unknown_columns_of_one_name_and_one_without(folder: Folder) -> None:
     folder.write("a.csv", GOOD.replace("minutes", "minutes,Час,,Час").replace("60", "60,1,2,3"))
     _, (submission,) = folder.extract()

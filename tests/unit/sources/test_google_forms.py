@@ -204,6 +204,9 @@ def test_two_items_that_ask_one_question_make_the_form_unusable(google: FakeGoog
         read(source(google))
     _, submissions = read(source(google, columns={"q11": "fare"}))
     assert len(submissions) == 2
+    google.responses = [a_response(1, q10=texts("a"), q11=texts("b"))]
+    _, (submission,) = read(source(google, columns={"q11": None}))
+    assert (submission.answers["note"], submission.extra["Note"]) == ("a", "b")
 
 
 def test_two_items_with_one_id_are_no_form(google: FakeGoogle) -> None:

@@ -118,6 +118,14 @@ def test_a_question_that_is_called_like_bookkeeping_is_a_question(kobo: Kobo) ->
     assert submission.answers["note"] == f"uuid:{uuid(1)}"
 
 
+def test_bookkeeping_that_is_said_to_be_no_question_is_left_out_all_the_same(kobo: Kobo) -> None:
+    kobo.configured = {"forms": {"visit": {"asset": ASSET, "columns": {"deviceid": None, "about/note": None}}}}
+    kobo.fake.rows = [row(1, about__note="x", note="y", deviceid="phone-1")]
+    extraction, (submission,) = kobo.extract()
+    assert (submission.answers["note"], submission.extra) == ("y", {"about/note": "x"})
+    assert any("deviceid" in note for note in extraction.notes)
+
+
 def test_codes_are_translated_and_an_unknown_one_stays(kobo: Kobo) -> None:
     kobo.configured = {
         "forms": {"visit": {"asset": ASSET, "choices": {"goals": {"1": "g1", "2": "g2"}, "status": {"1": "held"}}}}

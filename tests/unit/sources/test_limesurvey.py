@@ -375,6 +375,18 @@ def test_two_columns_that_answer_one_question_are_refused(row: Response, columns
         answers(row, columns=columns)
 
 
+def test_a_column_may_be_said_to_be_no_question() -> None:
+    assert answers({"note": "a", "q1[note]": "b"}, columns={"q1/note": None})["note"] == "a"
+    assert answers({"note": "a", "q1[note]": "b"}, columns={"q1": None})["note"] == "a"
+    assert answers({"note": "a", "q1[note]": "b"}, columns={"note": None, "q1[note]": "note"})["note"] == "b"
+
+
+def test_a_token_that_is_said_to_be_no_question_is_kept_nowhere(lime: LimeSurvey) -> None:
+    for row in lime.rows:
+        row["token"] = "t0k3n"
+    assert "t0k3n" not in repr(read(lime, columns={"token": None}))
+
+
 def test_questions_that_limesurvey_cannot_tell_apart_are_refused() -> None:
     form = replace(VISIT, questions=(*VISIT.questions, question("no_te", "text", "Ещё", "More")))
     with pytest.raises(FormUnusable, match="note, no_te"):

@@ -180,7 +180,9 @@ def test_a_missing_required_column(folder: Folder) -> None:
 
 def test_two_columns_for_one_question(folder: Folder) -> None:
     folder.write("a.csv", GOOD.replace("minutes", "minutes,Сколько минут?").replace("60", "60,45"))
-    assert "two columns answer minutes: 'minutes' and 'Сколько минут?'" in folder.refusal()
+    reason = folder.refusal()
+    assert "two columns answer minutes: 'minutes' and 'Сколько минут?'" in reason
+    assert "columns: {'Сколько минут?': null}" in reason
 
 
 def test_a_cell_of_fifty_megabytes(folder: Folder) -> None:

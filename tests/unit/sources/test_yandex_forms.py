@@ -279,6 +279,13 @@ def test_a_text_between_the_questions_asks_nothing(yandex: FakeYandex) -> None:
     assert (submission.answers["minutes"], submission.answers["note"]) == ("5", None)
 
 
+def test_an_item_may_be_said_to_be_no_question(yandex: FakeYandex) -> None:
+    yandex.answers = [an_answer(1, minutes=value(5))]
+    _, (submission,) = read(source(yandex, columns={"minutes": None}))
+    assert submission.answers["minutes"] is None
+    assert 5 in submission.extra.values()
+
+
 def test_a_matrix_that_asks_nothing_of_ours_is_kept_beside(yandex: FakeYandex) -> None:
     yandex.columns.append(column(21, "rating", "Оценки", "matrix", rows=["Кухня"]))
     yandex.answers = [an_answer(1, rating=value([["Кухня", "Хорошо"]]))]
