@@ -54,6 +54,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from vmeste.quality.suites import SuiteError
     from vmeste.results_tree import ResultsTreeError
     from vmeste.sources.errors import SourceError
+    from vmeste.warehouse.bi_reader import BiReaderError
     from vmeste.warehouse.embedded import EmbeddedServerError
     from vmeste.warehouse.migrate import MigrationError
     from vmeste.warehouse.raw_tables import RawTableError
@@ -68,6 +69,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
         MartsRejected,
         ErasureError,
         ResultsTreeError,
+        BiReaderError,
         EmbeddedServerError,
         AirflowServiceError,
         DemoFailed,
@@ -106,6 +108,20 @@ def migrate() -> None:
         applied = bring_up_to_date(get_settings())
     for name in applied:
         console.print(f"  applied {name}", highlight=False)
+
+
+@app.command("bi-login")
+def bi_login(
+    renew: Annotated[bool, typer.Option("--renew", help="Draw another password.")] = False,
+) -> None:
+    """Make the login with which dashboards read the schema published, and nothing else; its password is not printed."""
+    from vmeste.warehouse import bi_reader
+
+    settings = get_settings()
+    _migrate(settings)
+    with _step(f"{bi_reader.USER} may read what was released"):
+        file = bi_reader.ensure(settings, renew=renew)
+    console.print(f"  its password: {file}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -913,7 +913,9 @@ def test_bi_reads_what_is_published(
 ) -> None:
     release(warehouse, candidate)
     with connect(settings, "vmeste_bi") as reader:
-        reader.execute(f"select * from published.{table}".encode())
+        # provenance and rows_by_kind are not for dashboards
+        columns = "release_id, quarter" if table in ("releases", "restatements") else "*"
+        reader.execute(f"select {columns} from published.{table}".encode())
 
 
 def test_two_publishers_at_once_make_one_release(

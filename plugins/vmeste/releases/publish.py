@@ -20,7 +20,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
-from vmeste.releases import comparing, seal
+from vmeste.releases import companion_tables, comparing, seal
 from vmeste.releases.candidate import Candidate, Provenance
 from vmeste.releases.checks import failed_checks
 from vmeste.releases.comparing import Difference
@@ -262,7 +262,8 @@ def publish(
         prepared_by: who prepared it: not the director who releases it.
         validation: results of checks made elsewhere, kept beside this module's own.
         approved_checksum: what the approvers saw; None: the candidate is what they saw.
-        computed: where the candidate's outcomes are; without it nothing is kept to explain later differences by.
+        computed: where the candidate's outcomes are; without it nothing is kept to explain later differences by, and
+            the release has no companion tables.
         before_commit: is given the release when all its rows are there; if it raises, nothing is released.
 
     Raises:
@@ -300,6 +301,8 @@ def publish(
                 _keep_outcomes(connection, candidate, release, computed)
                 _restate(connection, candidate, release, found)
                 _keep_late(connection, candidate, release, computed)
+                if computed.marts is not None:
+                    companion_tables.freeze(connection, release.release_id, candidate.quarter, computed.marts)
                 _walk_to_released(connection, release.release_id, method, director)
                 seal.set_seal(connection, release.release_id)
                 logger.info("%s released as %s", candidate.quarter, release.release_id)

@@ -15,6 +15,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from vmeste.releases.companion_tables import COMPANIONS
+
 SEALED: dict[str, tuple[str, ...]] = {
     "published.releases": ("release_id",),
     "published.indicator_values": ("indicator_code", "period_view", "quarter", "split_by", "split_value"),
@@ -24,6 +26,7 @@ SEALED: dict[str, tuple[str, ...]] = {
     "ledger.restatement_causes": ("quarter", "period_view", "indicator_code", "cause", "step"),
     "ledger.late_effects": ("of_release_id", "quarter", "period_view", "indicator_code"),
     "ledger.late_rows": ("quarter", "form_id", "kind"),
+    **{f"published.{companion.table}": companion.names for companion in COMPANIONS},
 }
 """Which tables a seal covers, and what names a row of each within its release."""
 
