@@ -209,6 +209,30 @@ def test_each_data_test_has_a_name_that_claims_something(manifest: dict[str, Any
         metadata = node.get("test_metadata") if node["resource_type"] == "test" else None
         if metadata:
             assert node["name"] != node["alias"] or not node["name"].startswith(metadata["name"] + "_"), node["name"]
+            if metadata["name"] == "keeps_its_rules":
+                relation = node["name"].removesuffix("_keeps_its_rules")
+                assert node["attached_node"].endswith(f".{relation}")
+                names = [rule["name"] for rule in metadata["kwargs"]["rules"]]
+                assert len(set(names)) == len(names), relation
+                assert [name for name in names if not name.startswith(f"{relation}_")] == []
+
+
+def test_each_relation_says_what_names_its_rows(manifest: dict[str, Any]) -> None:
+    """Staging has one test for all of its submissions; every other relation has rules."""
+    ruled = {
+        node["attached_node"]
+        for node in manifest["nodes"].values()
+        if (node.get("test_metadata") or {}).get("name") == "keeps_its_rules"
+    }
+    others = [node for layer in ("intermediate", "marts") for node in models(manifest, layer).values()]
+    assert (
+        sorted(
+            node["name"]
+            for node in others
+            if node["config"]["materialized"] != "ephemeral" and node["unique_id"] not in ruled
+        )
+        == []
+    )
 
 
 def test_each_indicator_is_united_without_being_listed(manifest: dict[str, Any]) -> None:

@@ -1,16 +1,29 @@
 with
 
+-- nothing is due from a mentor who has withdrawn the consent to monitoring, and nothing missing either
 pairs as (
 
-    select * from {{ ref('int_pairs_assembled') }}
-    where is_started
+    select
+        pairs.*,
+        withdrawn.person_key is null as is_mentor_asked
+    from {{ ref('int_pairs_assembled') }} as pairs
+    left join {{ ref('int_consents_withdrawn') }} as withdrawn
+        on
+            pairs.mentor_key = withdrawn.person_key
+            and withdrawn.subject = 'mentor'
+            and withdrawn.purpose = 'monitoring'
+    where pairs.is_started
 
 ),
 
 milestones as (
 
-    select * from {{ ref('int_pair_milestones_scheduled') }}
-    where is_all_started and is_window_closed
+    select
+        milestones.*,
+        pairs.is_mentor_asked
+    from {{ ref('int_pair_milestones_scheduled') }} as milestones
+    inner join pairs on milestones.pair_key = pairs.pair_key
+    where milestones.is_all_started and milestones.is_window_closed
 
 ),
 
@@ -130,7 +143,9 @@ due as (
         milestones.window_closes_on as closes_on
     from milestones
     cross join (values ('f2'), ('f3'), ('f5'), ('f6')) as endlines (instrument)
-    where milestones.milestone = 'end' or endlines.instrument in ('f2', 'f6')
+    where
+        (milestones.milestone = 'end' or endlines.instrument in ('f2', 'f6'))
+        and (milestones.is_mentor_asked or endlines.instrument <> 'f5')
 
     union all
 
@@ -151,6 +166,7 @@ due as (
         {{ days_within(
             "pairs.active_periods * datemultirange(daterange(quarters.window_starts_on, quarters.window_ends_on, '[]'))"
         ) }} >= {{ parameter('started_min_active_days') }}
+        and (pairs.is_mentor_asked or quarterlies.instrument <> 'f5')
 
     union all
 

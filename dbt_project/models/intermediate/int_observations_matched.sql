@@ -25,6 +25,7 @@ cards as (
 
 ),
 
+-- a card with a score before one without, then the nearest
 afters as (
 
     select distinct on (milestones.pair_key, milestones.milestone_on)
@@ -42,13 +43,14 @@ afters as (
     order by
         milestones.pair_key asc,
         milestones.milestone_on asc,
+        cards.score is not null desc,
         abs(cards.filled_on - milestones.milestone_on) asc,
         cards.arrived_at desc,
         cards.submission_key desc
 
 ),
 
--- strict: a card from before the practice, the latest
+-- strict: a card from before the practice, one with a score before one without, the latest
 befores as (
 
     select distinct on (milestones.pair_key, milestones.milestone_on)
@@ -70,6 +72,7 @@ befores as (
     order by
         milestones.pair_key asc,
         milestones.milestone_on asc,
+        cards.score is not null desc,
         cards.filled_on desc,
         cards.arrived_at desc,
         cards.submission_key desc

@@ -55,6 +55,7 @@ answers as (
         scores.scale_code,
         scores.score,
         scores.wording,
+        scores.major_version,
         self_reports.intent
     from followups
     inner join scores
@@ -88,7 +89,8 @@ baselines as (
         surveys.pair_key,
         scores.scale_code,
         scores.score,
-        scores.wording
+        scores.wording,
+        scores.major_version
     from surveys
     inner join scores on surveys.before_submission_key = scores.submission_key
 
@@ -104,7 +106,7 @@ contacts as (
 
 ),
 
--- 1.1 is a level, 2.1 and 3.1 are a gain over the same baseline, asked in the same words
+-- 1.1 is a level, 2.1 and 3.1 are a gain over the same baseline, asked in the same words and the same major version
 results as (
 
     select
@@ -115,7 +117,8 @@ results as (
                 then
                     answers.score >= {{ parameter('motivation_min_score') }}
                     and answers.intent in ('study', 'work', 'both')
-            when answers.wording = baselines.wording then answers.score > baselines.score
+            when answers.wording = baselines.wording and answers.major_version = baselines.major_version
+                then answers.score > baselines.score
         end as is_sustained
     from followups
     inner join positives on followups.pair_key = positives.pair_key

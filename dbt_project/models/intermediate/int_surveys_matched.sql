@@ -6,13 +6,26 @@ milestones as (
 
 ),
 
+valid_scales as (
+
+    select
+        submission_key,
+        count(score) as scale_count
+    from {{ ref('int_surveys_scored') }}
+    where form_id = 'f2_self_report'
+    group by submission_key
+
+),
+
 -- a form that a mentor helped to fill in is quarantined on its way in; this keeps it out whatever happens there
 self_reports as (
 
     select
         reports.*,
-        {{ instrument_major('f2_self_report', 'reports.form_version') }} as major_version
+        {{ instrument_major('f2_self_report', 'reports.form_version') }} as major_version,
+        coalesce(valid_scales.scale_count, 0) as scale_count
     from {{ ref('stg_f2_self_report') }} as reports
+    left join valid_scales on reports.submission_key = valid_scales.submission_key
     where reports.assisted_by <> 'mentor'
 
 ),
@@ -23,6 +36,8 @@ statuses as (
 
 ),
 
+-- one form answers for a wave: of several the one with most valid scales, so that a form which cannot be scored stands
+-- only where there is no other, then the nearest
 afters as (
 
     select distinct on (milestones.pair_key, milestones.milestone_on)
@@ -42,6 +57,7 @@ afters as (
     order by
         milestones.pair_key asc,
         milestones.milestone_on asc,
+        self_reports.scale_count desc,
         abs(self_reports.filled_on - milestones.milestone_on) asc,
         self_reports.arrived_at desc,
         self_reports.submission_key desc
@@ -57,6 +73,7 @@ candidates as (
         coalesce(afters.wording = self_reports.wording, false) as is_same_wording,
         coalesce(afters.major_version = self_reports.major_version, false) as is_same_major,
         self_reports.filled_on <= milestones.start_on as is_strict,
+        self_reports.scale_count,
         self_reports.filled_on,
         self_reports.arrived_at
     from milestones
@@ -72,8 +89,8 @@ candidates as (
 
 ),
 
--- only answers to the same wording and major version can be compared; a strict baseline goes before a lenient one, the
--- later before the earlier
+-- only answers to the same wording and major version can be compared; a strict baseline goes before a lenient one, more
+-- valid scales before fewer, the later before the earlier
 befores as (
 
     select distinct on (candidates.pair_key, candidates.milestone_on)
@@ -91,6 +108,7 @@ befores as (
         candidates.is_same_wording and candidates.is_same_major desc,
         candidates.is_same_wording desc,
         candidates.is_strict desc,
+        candidates.scale_count desc,
         candidates.filled_on desc,
         candidates.arrived_at desc,
         candidates.submission_key desc

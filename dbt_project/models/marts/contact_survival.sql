@@ -111,31 +111,46 @@ bounds as (
 
 ),
 
+observed as (
+
+    select * from curves
+    where scenario = 'observed'
+
+),
+
+shown as (
+
+    {{ suppressed_curves('observed') }}
+
+),
+
 final as (
 
     select
-        curves.form,
-        curves.day,
-        curves.at_risk,
-        curves.events,
-        curves.censored,
-        curves.survival,
-        curves.ci_low,
-        curves.ci_high,
+        shown.form,
+        shown.day,
+        shown.at_risk,
+        shown.events,
+        shown.censored,
+        shown.survival,
+        shown.ci_low,
+        shown.ci_high,
         worst.survival as worst_case,
-        best.survival as best_case
-    from curves
+        best.survival as best_case,
+        shown.status,
+        shown.is_count_shown,
+        shown.is_share_shown
+    from shown
     left join bounds as worst
         on
-            curves.form = worst.form
-            and curves.day = worst.day
+            shown.form = worst.form
+            and shown.day = worst.day
             and worst.scenario = 'worst'
     left join bounds as best
         on
-            curves.form = best.form
-            and curves.day = best.day
+            shown.form = best.form
+            and shown.day = best.day
             and best.scenario = 'best'
-    where curves.scenario = 'observed'
 
 )
 

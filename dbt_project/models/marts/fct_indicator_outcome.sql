@@ -34,45 +34,6 @@ measured as (
 
 ),
 
-windows as (
-
-    select * from {{ ref('int_windows_opened') }}
-
-),
-
-in_windows as (
-
-    select
-        measured.*,
-        windows.period_view,
-        windows.quarter
-    from measured
-    inner join windows
-        on
-            case windows.period_view
-                when 'cohort_year' then measured.cohort_on
-                else measured.event_on
-            end between windows.window_starts_on and windows.window_ends_on
-
-),
-
--- one mentee once per window: an eligible pair before another, then an ended pair before one that goes on, the latest
-one_per_mentee as (
-
-    select distinct on (indicator_code, mentee_key, period_view, quarter) *
-    from in_windows
-    order by
-        indicator_code asc,
-        mentee_key asc,
-        period_view asc,
-        quarter asc,
-        is_eligible desc,
-        milestone = 'end' desc,
-        event_on desc,
-        pair_key desc
-
-),
-
 pairs as (
 
     select * from {{ ref('dim_pair') }}
@@ -104,54 +65,168 @@ parameters as (
 
 ),
 
-final as (
+-- whatever the window, of a mentee's rows the same goes first: an eligible pair before another, then an ended pair
+-- before one that goes on, the latest
+described as materialized (
 
     select
-        one_per_mentee.indicator_code,
-        one_per_mentee.mentee_key,
-        one_per_mentee.period_view,
-        one_per_mentee.quarter,
-        one_per_mentee.pair_key,
+        measured.indicator_code,
+        measured.mentee_key,
+        measured.pair_key,
         pairs.organisation_code,
         pairs.programme_code,
-        one_per_mentee.milestone,
+        measured.milestone,
         pairs.reporting_form as form,
         coalesce(statuses.status, 'unknown') as mentee_group,
         coalesce(mentees.sex, 'unknown') as sex,
         pairs.age_band,
-        one_per_mentee.value_before,
-        one_per_mentee.value_after,
+        measured.value_before,
+        measured.value_after,
         case
-            when one_per_mentee.is_reached_measured
+            when measured.is_reached_measured
                 then {{ reliable_change_of(
-                    'one_per_mentee.value_before', 'one_per_mentee.value_after', 'sd.value', 'r.value'
+                    'measured.value_before', 'measured.value_after', 'sd.value', 'r.value'
                 ) }}
         end as reliable_change,
-        one_per_mentee.is_eligible,
-        one_per_mentee.is_due,
-        one_per_mentee.is_due_reached as is_reached,
-        one_per_mentee.is_reached_measured as is_measured,
-        one_per_mentee.is_reached_measured and one_per_mentee.is_achieved as is_achieved,
-        case when one_per_mentee.is_reached_measured then one_per_mentee.is_deteriorated end as is_deteriorated,
+        measured.is_eligible,
+        measured.is_due,
+        measured.is_due_reached as is_reached,
+        measured.is_reached_measured as is_measured,
+        measured.is_reached_measured and measured.is_achieved as is_achieved,
+        case when measured.is_reached_measured then measured.is_deteriorated end as is_deteriorated,
         case
-            when one_per_mentee.is_reached_measured then one_per_mentee.value_before >= ceiling.value
+            when measured.is_reached_measured then measured.value_before >= ceiling.value
         end as is_at_ceiling,
-        one_per_mentee.milestone = 'end' and not pairs.is_closed_early as is_completer,
+        measured.milestone = 'end' and not pairs.is_closed_early as is_completer,
         definitions.definition_version,
-        one_per_mentee.event_on as event_date,
-        one_per_mentee.cohort_on
-    from one_per_mentee
-    inner join pairs on one_per_mentee.pair_key = pairs.pair_key
-    left join mentees on one_per_mentee.mentee_key = mentees.mentee_key
+        measured.event_on as event_date,
+        measured.cohort_on,
+        count(*) over (partition by measured.indicator_code, measured.mentee_key) as row_count,
+        dense_rank() over (order by measured.indicator_code, measured.mentee_key) as person_number,
+        row_number() over (
+            order by
+                measured.indicator_code asc,
+                measured.mentee_key asc,
+                measured.is_eligible desc,
+                measured.milestone = 'end' desc,
+                measured.event_on desc,
+                measured.pair_key desc
+        ) as row_number
+    from measured
+    inner join pairs on measured.pair_key = pairs.pair_key
+    left join mentees on measured.mentee_key = mentees.mentee_key
     left join statuses
         on
-            one_per_mentee.mentee_key = statuses.mentee_key
-            and one_per_mentee.group_on >= statuses.valid_from
-            and (statuses.valid_to is null or one_per_mentee.group_on <= statuses.valid_to)
-    left join definitions on one_per_mentee.indicator_code = definitions.indicator_code
+            measured.mentee_key = statuses.mentee_key
+            and measured.group_on >= statuses.valid_from
+            and (statuses.valid_to is null or measured.group_on <= statuses.valid_to)
+    left join definitions on measured.indicator_code = definitions.indicator_code
     left join parameters as sd on 'sd1_' || lower(definitions.scale_code) = sd.parameter_code
     left join parameters as r on 'reliability_' || lower(definitions.scale_code) = r.parameter_code
     left join parameters as ceiling on 'ceiling_' || lower(definitions.scale_code) = ceiling.parameter_code
+
+),
+
+windows as (
+
+    select
+        opened.*,
+        row_number() over (order by opened.window_ends_on, opened.period_view) as window_number
+    from {{ ref('int_windows_opened') }} as opened
+
+),
+
+-- the quarters that a window is made of: a row finds its windows by its quarter
+window_quarters as (
+
+    select
+        windows.window_number,
+        case windows.period_view when 'cohort_year' then 'cohort' else 'event' end as counted_by,
+        cast(quarter_starts as date) as quarter_starts_on
+    from windows
+    cross join
+        lateral generate_series(
+            cast(windows.window_starts_on as timestamp),
+            cast(windows.window_ends_on as timestamp),
+            interval '3 months'
+        ) as quarter_starts
+
+),
+
+-- numbers alone: here a row stands once for each window
+in_windows as not materialized (
+
+    select
+        described.row_number,
+        described.person_number,
+        described.row_count,
+        window_quarters.window_number
+    from described
+    cross join
+        lateral (
+            values
+            ('event', {{ quarter_starts_on('described.event_date') }}),
+            ('cohort', {{ quarter_starts_on('described.cohort_on') }})
+        ) as dated (counted_by, quarter_starts_on)
+    inner join window_quarters
+        on
+            dated.counted_by = window_quarters.counted_by
+            and dated.quarter_starts_on = window_quarters.quarter_starts_on
+
+),
+
+-- one mentee once per window; who has one row at all has nothing to choose from
+one_per_mentee as (
+
+    select
+        row_number,
+        window_number
+    from in_windows
+    where row_count = 1
+
+    union all
+
+    select
+        min(row_number) as row_number,
+        window_number
+    from in_windows
+    where row_count > 1
+    group by person_number, window_number
+
+),
+
+final as (
+
+    select
+        described.indicator_code,
+        described.mentee_key,
+        windows.period_view,
+        windows.quarter,
+        described.pair_key,
+        described.organisation_code,
+        described.programme_code,
+        described.milestone,
+        described.form,
+        described.mentee_group,
+        described.sex,
+        described.age_band,
+        described.value_before,
+        described.value_after,
+        described.reliable_change,
+        described.is_eligible,
+        described.is_due,
+        described.is_reached,
+        described.is_measured,
+        described.is_achieved,
+        described.is_deteriorated,
+        described.is_at_ceiling,
+        described.is_completer,
+        described.definition_version,
+        described.event_date,
+        described.cohort_on
+    from one_per_mentee
+    inner join described on one_per_mentee.row_number = described.row_number
+    inner join windows on one_per_mentee.window_number = windows.window_number
 
 )
 

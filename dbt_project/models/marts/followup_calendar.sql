@@ -12,33 +12,13 @@ pairs as (
 
 ),
 
--- who has died, or has taken the consent to be asked back, is not asked again
+-- who has died is not asked again; who has withdrawn the consent to be asked has no follow-up left in scheduled
 deceased as (
 
     select distinct pairs.mentee_key
     from {{ ref('stg_f7_followup') }} as followups
     inner join pairs on followups.pair_key = pairs.pair_key
     where followups.reach = 'died'
-
-),
-
-withdrawn as (
-
-    select mentee_key
-    from {{ ref('stg_r5_consent') }}
-    where
-        subject = 'mentee'
-        and 'followup' = any(string_to_array(purposes, ' '))
-    group by mentee_key
-    having bool_and(coalesce(withdrawn_on <= {{ as_of_on() }}, false))
-
-),
-
-not_asked as (
-
-    select mentee_key from deceased
-    union
-    select mentee_key from withdrawn
 
 ),
 
@@ -63,11 +43,11 @@ final as (
         scheduled.window_closes_on
     from scheduled
     inner join pairs on scheduled.pair_key = pairs.pair_key
-    left join not_asked on scheduled.mentee_key = not_asked.mentee_key
+    left join deceased on scheduled.mentee_key = deceased.mentee_key
     where
         scheduled.followup_submission_key is not null
         or scheduled.is_window_closed
-        or not_asked.mentee_key is null
+        or deceased.mentee_key is null
 
 )
 

@@ -25,6 +25,12 @@ curves as (
 
 ),
 
+shown as (
+
+    {{ suppressed_curves('curves') }}
+
+),
+
 final as (
 
     select
@@ -35,8 +41,11 @@ final as (
         censored,
         survival,
         ci_low,
-        ci_high
-    from curves
+        ci_high,
+        status,
+        is_count_shown,
+        is_share_shown
+    from shown
 
 )
 

@@ -1,3 +1,6 @@
+-- nobody has counted what comes out of the union of all measures: the planner expects as many groups as rows and would sort
+{{ config(sql_header="set work_mem = '64MB'; set jit = off; set enable_sort = off;") }}
+
 with
 
 cases as (
@@ -41,7 +44,10 @@ measures as (
 
 windows as (
 
-    select * from {{ ref('int_windows_opened') }}
+    select
+        windows.*,
+        row_number() over (order by windows.window_ends_on, windows.period_view) as window_number
+    from {{ ref('int_windows_opened') }} as windows
 
 ),
 
@@ -51,7 +57,10 @@ pair_traits as (
         pairs.pair_key,
         pairs.reporting_form,
         pairs.mentee_group_at_start,
-        coalesce(mentees.sex, 'unknown') as sex
+        coalesce(mentees.sex, 'unknown') as sex,
+        dense_rank() over (
+            order by pairs.reporting_form, pairs.mentee_group_at_start, coalesce(mentees.sex, 'unknown')
+        ) as trait_number
     from pairs
     left join mentees on pairs.mentee_key = mentees.mentee_key
 
@@ -61,11 +70,13 @@ pair_traits as (
 trait_splits as (
 
     select
-        traits.*,
+        traits.trait_number,
         splits.split_by,
-        splits.split_value
+        splits.split_value,
+        dense_rank() over (order by splits.split_by, splits.split_value) as split_number
     from (
         select distinct
+            trait_number,
             reporting_form,
             mentee_group_at_start,
             sex
@@ -82,30 +93,15 @@ trait_splits as (
 
 ),
 
-pair_splits as (
-
-    select
-        pair_traits.pair_key,
-        trait_splits.split_by,
-        trait_splits.split_value
-    from pair_traits
-    inner join trait_splits
-        on
-            pair_traits.reporting_form is not distinct from trait_splits.reporting_form
-            and pair_traits.mentee_group_at_start is not distinct from trait_splits.mentee_group_at_start
-            and pair_traits.sex = trait_splits.sex
-
-),
-
 -- by quarter and by what pairs are first: windows and splits are made of these, and sums of sums are cheaper than rows
 case_traits as (
 
     select
         cases.measure_code,
+        pair_traits.trait_number,
+        cases.own_split_by,
+        cases.own_split_value,
         {{ quarter_starts_on('cases.event_on') }} as quarter_starts_on,
-        pair_traits.reporting_form,
-        pair_traits.mentee_group_at_start,
-        pair_traits.sex,
         count(*) as eligible,
         count(*) filter (where cases.is_measured) as measured,
         count(*) filter (where cases.is_measured and cases.is_achieved) as achieved,
@@ -115,50 +111,47 @@ case_traits as (
     inner join pair_traits on cases.pair_key = pair_traits.pair_key
     group by
         cases.measure_code,
-        {{ quarter_starts_on('cases.event_on') }},
-        pair_traits.reporting_form,
-        pair_traits.mentee_group_at_start,
-        pair_traits.sex
+        pair_traits.trait_number,
+        cases.own_split_by,
+        cases.own_split_value,
+        {{ quarter_starts_on('cases.event_on') }}
+
+),
+
+case_splits as (
+
+    select
+        case_traits.*,
+        trait_splits.split_by,
+        trait_splits.split_value
+    from case_traits
+    inner join trait_splits on case_traits.trait_number = trait_splits.trait_number
+
+    union all
+
+    select
+        case_traits.*,
+        case_traits.own_split_by as split_by,
+        case_traits.own_split_value as split_value
+    from case_traits
+    where case_traits.own_split_by is not null
 
 ),
 
 case_counts as (
 
     select
-        case_traits.measure_code,
-        case_traits.quarter_starts_on,
-        trait_splits.split_by,
-        trait_splits.split_value,
-        sum(case_traits.eligible) as eligible,
-        sum(case_traits.measured) as measured,
-        sum(case_traits.achieved) as achieved,
-        sum(case_traits.exposure) as exposure,
-        sum(case_traits.measured_exposure) as measured_exposure
-    from case_traits
-    inner join trait_splits
-        on
-            case_traits.reporting_form is not distinct from trait_splits.reporting_form
-            and case_traits.mentee_group_at_start is not distinct from trait_splits.mentee_group_at_start
-            and case_traits.sex = trait_splits.sex
-    group by
-        case_traits.measure_code, case_traits.quarter_starts_on, trait_splits.split_by, trait_splits.split_value
-
-    union all
-
-    select
-        cases.measure_code,
-        {{ quarter_starts_on('cases.event_on') }} as quarter_starts_on,
-        cases.own_split_by as split_by,
-        cases.own_split_value as split_value,
-        count(*) as eligible,
-        count(*) filter (where cases.is_measured) as measured,
-        count(*) filter (where cases.is_measured and cases.is_achieved) as achieved,
-        sum(cases.exposure) as exposure,
-        sum(cases.exposure) filter (where cases.is_measured) as measured_exposure
-    from cases
-    where cases.own_split_by is not null
-    group by
-        cases.measure_code, {{ quarter_starts_on('cases.event_on') }}, cases.own_split_by, cases.own_split_value
+        measure_code,
+        quarter_starts_on,
+        split_by,
+        split_value,
+        sum(eligible) as eligible,
+        sum(measured) as measured,
+        sum(achieved) as achieved,
+        sum(exposure) as exposure,
+        sum(measured_exposure) as measured_exposure
+    from case_splits
+    group by measure_code, quarter_starts_on, split_by, split_value
 
 ),
 
@@ -192,10 +185,10 @@ measure_splits as (
         measures.indicator_code,
         measures.kind,
         measures.needs_monitoring,
-        pair_splits.split_by,
-        pair_splits.split_value
+        trait_splits.split_by,
+        trait_splits.split_value
     from measures
-    cross join pair_splits
+    cross join trait_splits
     where measures.kind = 'median'
 
 ),
@@ -287,7 +280,7 @@ doses as (
 
     select
         pair_months.pair_key,
-        pair_months.month_starts_on,
+        {{ quarter_starts_on('pair_months.month_starts_on') }} as quarter_starts_on,
         dose_measures.measure_code,
         dose_measures.units,
         case
@@ -312,48 +305,28 @@ dose_traits as (
     select
         doses.measure_code,
         doses.units,
-        {{ quarter_starts_on('doses.month_starts_on') }} as quarter_starts_on,
-        pair_traits.reporting_form,
-        pair_traits.mentee_group_at_start,
-        pair_traits.sex,
+        doses.quarter_starts_on,
+        pair_traits.trait_number,
         doses.dose,
         count(*) as month_count
     from doses
     inner join pair_traits on doses.pair_key = pair_traits.pair_key
-    group by
-        doses.measure_code,
-        doses.units,
-        {{ quarter_starts_on('doses.month_starts_on') }},
-        pair_traits.reporting_form,
-        pair_traits.mentee_group_at_start,
-        pair_traits.sex,
-        doses.dose
+    group by doses.measure_code, doses.units, doses.quarter_starts_on, pair_traits.trait_number, doses.dose
 
 ),
 
+-- numbers instead of names, as long as there are many rows to sort; units tell the two measures apart
 dose_quarters as (
 
     select
-        dose_traits.measure_code,
         dose_traits.units,
         dose_traits.quarter_starts_on,
-        trait_splits.split_by,
-        trait_splits.split_value,
+        trait_splits.split_number,
         dose_traits.dose,
         sum(dose_traits.month_count) as month_count
     from dose_traits
-    inner join trait_splits
-        on
-            dose_traits.reporting_form is not distinct from trait_splits.reporting_form
-            and dose_traits.mentee_group_at_start is not distinct from trait_splits.mentee_group_at_start
-            and dose_traits.sex = trait_splits.sex
-    group by
-        dose_traits.measure_code,
-        dose_traits.units,
-        dose_traits.quarter_starts_on,
-        trait_splits.split_by,
-        trait_splits.split_value,
-        dose_traits.dose
+    inner join trait_splits on dose_traits.trait_number = trait_splits.trait_number
+    group by dose_traits.units, dose_traits.quarter_starts_on, trait_splits.split_number, dose_traits.dose
 
 ),
 
@@ -361,24 +334,14 @@ dose_quarters as (
 dose_windows as (
 
     select
-        dose_quarters.measure_code,
         dose_quarters.units,
-        windows.quarter,
-        windows.period_view,
-        dose_quarters.split_by,
-        dose_quarters.split_value,
+        windows.window_number,
+        dose_quarters.split_number,
         dose_quarters.dose,
-        cast(sum(dose_quarters.month_count) as bigint) as month_count
+        sum(dose_quarters.month_count) as month_count
     from dose_quarters
     inner join windows on dose_quarters.quarter_starts_on between windows.window_starts_on and windows.window_ends_on
-    group by
-        dose_quarters.measure_code,
-        dose_quarters.units,
-        windows.quarter,
-        windows.period_view,
-        dose_quarters.split_by,
-        dose_quarters.split_value,
-        dose_quarters.dose
+    group by dose_quarters.units, windows.window_number, dose_quarters.split_number, dose_quarters.dose
 
 ),
 
@@ -392,7 +355,7 @@ dose_places as (
             as double precision
         ) as last_index
     from dose_windows
-    window window_months as (partition by measure_code, quarter, period_view, split_by, split_value)
+    window window_months as (partition by units, window_number, split_number)
 
 ),
 
@@ -400,15 +363,12 @@ dose_places as (
 dose_totals as (
 
     select
-        measure_code,
-        quarter,
-        period_view,
-        split_by,
-        split_value,
-        max(units) as units,
+        units,
+        window_number,
+        split_number,
         cast(sum(month_count) as bigint) as eligible,
         cast(coalesce(max(last_index) + 1, 0) as bigint) as measured,
-        sum(dose * month_count) / max(units) as total,
+        sum(dose * month_count) / units as total,
         array[
             {% for share in (0.25, 0.5, 0.75) %}
                 min(dose) filter (where last_place > floor({{ share }} * last_index))
@@ -420,63 +380,96 @@ dose_totals as (
             {% endfor %}
         ] as quartiles
     from dose_places
-    group by measure_code, quarter, period_view, split_by, split_value
+    group by units, window_number, split_number
 
 ),
 
--- a pair has one value of each split, so it counts once in each window before it is split
+-- a pair counts once in each window: in the first of its quarters there, the one whose quarter before lies outside
 dose_pairs as (
 
-    select distinct
-        doses.measure_code,
-        windows.quarter,
-        windows.period_view,
-        doses.pair_key
+    select
+        dosed.units,
+        dosed.quarter_starts_on,
+        lag(dosed.quarter_starts_on) over (
+            partition by dosed.units, dosed.pair_key
+            order by dosed.quarter_starts_on
+        ) as quarter_before,
+        pair_traits.trait_number
     from (
         select distinct
-            measure_code,
+            units,
             pair_key,
-            {{ quarter_starts_on('month_starts_on') }} as quarter_starts_on
+            quarter_starts_on
         from doses
         where dose is not null
-    ) as doses
-    inner join windows on doses.quarter_starts_on between windows.window_starts_on and windows.window_ends_on
+    ) as dosed
+    inner join pair_traits on dosed.pair_key = pair_traits.pair_key
+
+),
+
+dose_pair_traits as (
+
+    select
+        units,
+        quarter_starts_on,
+        quarter_before,
+        trait_number,
+        count(*) as pair_count
+    from dose_pairs
+    group by units, quarter_starts_on, quarter_before, trait_number
 
 ),
 
 dose_pair_counts as (
 
     select
-        dose_pairs.measure_code,
-        dose_pairs.quarter,
-        dose_pairs.period_view,
-        pair_splits.split_by,
-        pair_splits.split_value,
-        count(*) as pair_count
-    from dose_pairs
-    inner join pair_splits on dose_pairs.pair_key = pair_splits.pair_key
-    group by
-        dose_pairs.measure_code,
-        dose_pairs.quarter,
-        dose_pairs.period_view,
-        pair_splits.split_by,
-        pair_splits.split_value
+        dose_pair_traits.units,
+        windows.window_number,
+        trait_splits.split_number,
+        cast(sum(dose_pair_traits.pair_count) as bigint) as pair_count
+    from dose_pair_traits
+    inner join windows
+        on
+            dose_pair_traits.quarter_starts_on between windows.window_starts_on and windows.window_ends_on
+            and (
+                dose_pair_traits.quarter_before is null
+                or dose_pair_traits.quarter_before < windows.window_starts_on
+            )
+    inner join trait_splits on dose_pair_traits.trait_number = trait_splits.trait_number
+    group by dose_pair_traits.units, windows.window_number, trait_splits.split_number
 
 ),
 
 dose_counts as (
 
     select
+        dose_measures.measure_code,
+        windows.quarter,
+        windows.period_view,
+        splits.split_by,
+        splits.split_value,
         dose_totals.*,
         dose_pair_counts.pair_count
     from dose_totals
+    inner join windows on dose_totals.window_number = windows.window_number
+    inner join (
+        select distinct
+            split_number,
+            split_by,
+            split_value
+        from trait_splits
+    ) as splits on dose_totals.split_number = splits.split_number
+    inner join (
+        select distinct
+            units,
+            measure_code
+        from dose_traits
+    ) as dose_measures on dose_totals.units = dose_measures.units
     left join dose_pair_counts
         on
-            dose_totals.measure_code = dose_pair_counts.measure_code
-            and dose_totals.quarter = dose_pair_counts.quarter
-            and dose_totals.period_view = dose_pair_counts.period_view
-            and dose_totals.split_by = dose_pair_counts.split_by
-            and dose_totals.split_value = dose_pair_counts.split_value
+            dose_totals.units = dose_pair_counts.units
+            and dose_totals.window_number = dose_pair_counts.window_number
+            and dose_totals.split_number = dose_pair_counts.split_number
 
 ),
 

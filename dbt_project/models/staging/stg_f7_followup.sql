@@ -22,6 +22,7 @@ renamed as (
         pair_key,
 
         -- strings
+        _form_version as form_version,
         informant,
         reach,
         freq as contact_frequency,

@@ -165,7 +165,12 @@ def _pair_periods(cursor: Any) -> pd.DataFrame:
 
 
 def _has_consent(cursor: Any, frame: pd.DataFrame, purpose: str, on: str) -> pd.Series:
-    """Say for each row whether a consent of the mentee (DOMAIN 2) covers the date in column ``on``."""
+    """Say for each row whether a consent of the mentee (DOMAIN 2) covers the date in column ``on``.
+
+    A withdrawal ends the purpose and not one sheet of paper: a copy that nobody has marked covers nothing any more,
+    what was signed after it does. An adult's own consent is ended by the adult alone (as in
+    ``int_consents_withdrawn``).
+    """
     mentees = _query(cursor, current_versions("r1_mentee", "mentee_key, birth_year")).drop_duplicates("mentee_key")
     pairs = _query(cursor, current_versions("r3_pair", "pair_key, mentee_key")).drop_duplicates("pair_key")
     consents = _query(
@@ -188,7 +193,14 @@ def _has_consent(cursor: Any, frame: pd.DataFrame, purpose: str, on: str) -> pd.
     withdrawn = pd.to_datetime(rows["withdrawn_on"]) <= day
     by_person = (rows["given_by"] == "self") & (age >= ADULT)
     by_representative = (rows["given_by"] == "legal_representative") & (rows["child_assent"] == "1") & (age <= ADULT)
-    covered = rows.loc[begun & ~withdrawn & (by_person | by_representative), "_row"]
+    ended_on = pd.to_datetime(rows["withdrawn_on"]).where(withdrawn)
+    last_end = ended_on.groupby(rows["_row"]).transform("max")
+    last_own_end = ended_on.where(rows["given_by"] == "self").groupby(rows["_row"]).transform("max")
+    signed_on = pd.to_datetime(rows["valid_from"])
+    is_adult_then = last_end.dt.year - rows["birth_year"] >= ADULT
+    is_others_end = (rows["given_by"] == "self") & is_adult_then & (last_own_end.isna() | (signed_on > last_own_end))
+    in_force = last_end.isna() | (signed_on > last_end) | is_others_end
+    covered = rows.loc[begun & ~withdrawn & in_force & (by_person | by_representative), "_row"]
     return unknown | positions.isin(set(covered))
 
 

@@ -149,8 +149,13 @@ def _failures(folder: Path) -> str:
     if not results.exists():
         return ""
     failed = [
-        f"{result['unique_id'].split('.', 2)[2]}: {str(result['message']).splitlines()[0]}"
+        f"{result['unique_id'].split('.', 2)[2]}: {_first_lines(str(result['message']))}"
         for result in json.loads(results.read_text(encoding="utf-8"))["results"]
         if result["status"] in {"error", "fail", "runtime error"}
     ]
     return "dbt: " + "; ".join(failed) if failed else ""
+
+
+def _first_lines(message: str) -> str:
+    """Return what went wrong: dbt's first line says where, the next what."""
+    return " ".join(line.strip() for line in message.splitlines()[:2])

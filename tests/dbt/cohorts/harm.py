@@ -92,7 +92,7 @@ def _others(pair: Pair, match: Match, forms: dict[str, list[Row]]) -> dict[str, 
     ]
     first = max(
         (row for row in cards if row["wave"] == "baseline" and row["filled_on"] <= pair.start_on),
-        key=lambda row: (row["filled_on"], arrived_at(row)),
+        key=lambda row: (score(row, "OBS") is not None, row["filled_on"], arrived_at(row)),
         default=None,
     )
     last = min(
@@ -101,9 +101,11 @@ def _others(pair: Pair, match: Match, forms: dict[str, list[Row]]) -> dict[str, 
             for row in reversed(cards)
             if row["wave"] == milestone.wave and milestone.opens <= row["filled_on"] <= milestone.closes
         ),
-        key=lambda row: abs((row["filled_on"] - milestone.on).days),
+        key=lambda row: (score(row, "OBS") is None, abs((row["filled_on"] - milestone.on).days)),
         default=None,
     )
+    # a change is told from two cards alone
+    first = first if last else None
     skills = (score(first, "OBS"), score(last, "OBS"))
     moods = tuple(int(card["mot_obs"]) if card and card["mot_obs"] else None for card in (first, last))
     return {

@@ -37,10 +37,10 @@ def matches(pair: Pair, forms: dict[str, list[Row]]) -> list[Match]:
 
 
 def _match(pair: Pair, milestone: Milestone, reports: list[Row]) -> Match:
-    # of several the nearest to the day, of those the one that arrived last
+    # of several the one with most valid scales, of those the nearest to the day, of those the one that arrived last
     after = min(
         (row for row in reversed(reports) if row["wave"] == milestone.wave and _is_in(row, milestone)),
-        key=lambda row: abs((row["filled_on"] - milestone.on).days),
+        key=lambda row: (-_valid_scales(row), abs((row["filled_on"] - milestone.on).days)),
         default=None,
     )
     lenient = pair.start_on + timedelta(BASELINE_LENIENT_DAYS)
@@ -53,7 +53,7 @@ def _match(pair: Pair, milestone: Milestone, reports: list[Row]) -> Match:
             and row["filled_on"] <= lenient
             and row["wording"] == after["wording"]
         ),
-        key=lambda row: (row["filled_on"] <= pair.start_on, row["filled_on"], arrived_at(row)),
+        key=lambda row: (row["filled_on"] <= pair.start_on, _valid_scales(row), row["filled_on"], arrived_at(row)),
         default=None,
     )
     return Match(milestone, after, before, bool(before and before["filled_on"] <= pair.start_on))
@@ -61,3 +61,7 @@ def _match(pair: Pair, milestone: Milestone, reports: list[Row]) -> Match:
 
 def _is_in(row: Row, milestone: Milestone) -> bool:
     return bool(milestone.opens <= row["filled_on"] <= milestone.closes)
+
+
+def _valid_scales(row: Row) -> int:
+    return sum(score(row, scale) is not None for scale in ("SUP", "LIF", "MOT"))

@@ -14,6 +14,20 @@ scores as (
 
 ),
 
+-- a mentor who has withdrawn the consent to monitoring says nothing any more
+heard_pairs as (
+
+    select pairs.pair_key
+    from {{ ref('int_pairs_assembled') }} as pairs
+    left join {{ ref('int_consents_withdrawn') }} as withdrawn
+        on
+            pairs.mentor_key = withdrawn.person_key
+            and withdrawn.subject = 'mentor'
+            and withdrawn.purpose = 'monitoring'
+    where withdrawn.person_key is null
+
+),
+
 mentor_views as (
 
     select distinct on (surveys.pair_key, surveys.milestone_on)
@@ -21,6 +35,7 @@ mentor_views as (
         surveys.milestone_on,
         feedback.change_sup
     from surveys
+    inner join heard_pairs on surveys.pair_key = heard_pairs.pair_key
     inner join {{ ref('stg_f5_mentor_feedback') }} as feedback
         on
             surveys.pair_key = feedback.pair_key
@@ -36,66 +51,18 @@ mentor_views as (
 
 ),
 
+observations as (
+
+    select * from {{ ref('int_observations_matched') }}
+
+),
+
 cards as (
 
     select
-        observations.submission_key,
-        observations.pair_key,
-        observations.wave,
-        observations.observed_motivation,
-        scores.score,
-        observations.filled_on,
-        observations.arrived_at
-    from {{ ref('stg_f6_observation') }} as observations
-    left join scores
-        on
-            observations.submission_key = scores.submission_key
-            and scores.scale_code = 'OBS'
-    where observations.observer <> 'mentor'
-
-),
-
-cards_before as (
-
-    select distinct on (surveys.pair_key, surveys.milestone_on)
-        surveys.pair_key,
-        surveys.milestone_on,
-        cards.score,
-        cards.observed_motivation
-    from surveys
-    inner join cards
-        on
-            surveys.pair_key = cards.pair_key
-            and cards.wave = 'baseline'
-            and surveys.start_on >= cards.filled_on
-    order by
-        surveys.pair_key asc,
-        surveys.milestone_on asc,
-        cards.filled_on desc,
-        cards.arrived_at desc,
-        cards.submission_key desc
-
-),
-
-cards_after as (
-
-    select distinct on (surveys.pair_key, surveys.milestone_on)
-        surveys.pair_key,
-        surveys.milestone_on,
-        cards.score,
-        cards.observed_motivation
-    from surveys
-    inner join cards
-        on
-            surveys.pair_key = cards.pair_key
-            and surveys.wave = cards.wave
-            and cards.filled_on between surveys.window_opens_on and surveys.window_closes_on
-    order by
-        surveys.pair_key asc,
-        surveys.milestone_on asc,
-        abs(cards.filled_on - surveys.milestone_on) asc,
-        cards.arrived_at desc,
-        cards.submission_key desc
+        submission_key,
+        observed_motivation
+    from {{ ref('stg_f6_observation') }}
 
 ),
 
@@ -109,7 +76,7 @@ directions as (
         sign(cast(score_after.score - score_before.score as numeric)) as own_direction,
         case scales.scale_code
             when 'SUP' then sign(cast(mentor_views.change_sup as numeric))
-            when 'LIF' then sign(cast(cards_after.score - cards_before.score as numeric))
+            when 'LIF' then sign(cast(observations.score_after - observations.score_before as numeric))
             else sign(cast(cards_after.observed_motivation - cards_before.observed_motivation as numeric))
         end as other_direction
     from surveys
@@ -126,14 +93,12 @@ directions as (
         on
             surveys.pair_key = mentor_views.pair_key
             and surveys.milestone_on = mentor_views.milestone_on
-    left join cards_before
+    left join observations
         on
-            surveys.pair_key = cards_before.pair_key
-            and surveys.milestone_on = cards_before.milestone_on
-    left join cards_after
-        on
-            surveys.pair_key = cards_after.pair_key
-            and surveys.milestone_on = cards_after.milestone_on
+            surveys.pair_key = observations.pair_key
+            and surveys.milestone_on = observations.milestone_on
+    left join cards as cards_before on observations.before_submission_key = cards_before.submission_key
+    left join cards as cards_after on observations.after_submission_key = cards_after.submission_key
 
 ),
 
