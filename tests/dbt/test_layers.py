@@ -148,7 +148,8 @@ DASHBOARDS = ["Доказательность", "Качество данных",
 def test_each_dashboard_and_the_page_say_what_they_stand_on(manifest: dict[str, Any]) -> None:
     exposures = manifest["exposures"].values()
     assert sorted(about["label"] for about in exposures if about["type"] == "dashboard") == DASHBOARDS
-    assert [about["name"] for about in exposures if about["type"] == "application"] == ["quarterly_page"]
+    applications = sorted(about["name"] for about in exposures if about["type"] == "application")
+    assert applications == ["published_tables", "quarterly_page"]
     for about in exposures:
         read = [manifest["nodes"][name] for name in about["depends_on"]["nodes"]]
         assert read, about["name"]
@@ -163,6 +164,14 @@ def test_the_page_reads_what_its_exposure_says(manifest: dict[str, Any]) -> None
     read = set(re.findall(r"\{marts\}\.(\w+)", code)) | set(re.findall(r'_seed\(reader, "(\w+)"\)', code))
     assert read
     assert {name.split(".")[-1] for name in page["depends_on"]["nodes"]} == read
+
+
+def test_a_release_freezes_what_its_exposure_says(manifest: dict[str, Any]) -> None:
+    (frozen,) = (about for about in manifest["exposures"].values() if about["name"] == "published_tables")
+    code = (ROOT / "plugins" / "vmeste" / "releases" / "companion_tables.py").read_text(encoding="utf-8")
+    read = set(re.findall(r"\{(?:marts|seeds)\}\.(\w+)", code)) | set(re.findall(r'_as_it_is\("(\w+)"\)', code))
+    assert read
+    assert {name.split(".")[-1] for name in frozen["depends_on"]["nodes"]} == read
 
 
 def test_no_mart_is_for_nobody(manifest: dict[str, Any]) -> None:

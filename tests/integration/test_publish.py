@@ -598,7 +598,9 @@ create table candidate_marts.pair_flow_quarterly (
     quarter text, form text, active_at_end bigint, started bigint, ended bigint
 );
 insert into candidate_marts.pair_flow_quarterly values
-('2031-Q4', 'all', 3, 1, 1), ('2031-Q3', 'all', 3, 0, 0), ('2031-Q2', 'all', 3, 0, 0);
+('2031-Q4', 'all', 9, 9, 3), ('2031-Q3', 'all', 3, 0, 0), ('2031-Q2', 'all', 3, 3, 0),
+('2031-Q4', 'short', 5, 5, 1), ('2031-Q3', 'short', 1, 0, 0), ('2031-Q2', 'short', 1, 1, 0),
+('2031-Q4', 'long', 4, 4, 2), ('2031-Q3', 'long', 2, 0, 0), ('2031-Q2', 'long', 2, 2, 0);
 create table candidate_marts.programme_quarterly (
     measure_code text, quarter text, period_view text, form text, status text, numerator double precision,
     denominator bigint, value double precision, ci_low double precision, ci_high double precision,
@@ -737,7 +739,15 @@ def test_candidate_is_read_as_of_its_cutoff(marts: Connection) -> None:
         ("2.2", "1", "Название"),
         ("2.2x", "1", "Сопутствующий"),
     ]
-    assert {flow.quarter for flow in candidate.pair_flow} == {"2031-Q4", "2031-Q3"}
+    assert [(flow.quarter, flow.form, flow.active_at_end, flow.ended) for flow in candidate.pair_flow] == [
+        ("2031-Q3", "all", 3, 0),
+        # not released: by form nothing is told of it
+        ("2031-Q3", "short", None, None),
+        ("2031-Q3", "long", None, None),
+        ("2031-Q4", "all", 9, 3),
+        ("2031-Q4", "short", 5, None),
+        ("2031-Q4", "long", 4, None),
+    ]
     assert [(measure.value, measure.q1) for measure in candidate.programme] == [(5.0, 4.5)]
     assert list(candidate.sections.items()) == list(SECTIONS.items())
     assert [check.recommendation_id for check in candidate.readiness] == ["R-1", "R-2"]

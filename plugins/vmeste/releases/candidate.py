@@ -20,9 +20,10 @@ from psycopg.rows import dict_row
 
 from vmeste.releases.disclosure import COLUMNS, SPLIT_VIEW, IndicatorValue, hide
 from vmeste.releases.explaining import ARRIVED_AT, EVENT_COLUMNS, columns_of_raw
+from vmeste.releases.hidden_flow import hide_flow, told_flow
 from vmeste.releases.overlaps import ClosedQuarters, hide_differences, may_tell_window, read_told
 from vmeste.releases.quarters import Quarter
-from vmeste.releases.small_counts import hide_flow, hide_follow_ups
+from vmeste.releases.small_counts import hide_follow_ups
 
 if TYPE_CHECKING:
     from vmeste.releases.comparing import Difference
@@ -328,7 +329,7 @@ def read_candidate(
                 definitions=definitions,
                 parameters=parameters,
                 maturing=_maturing(quarter, parameters, indicators),
-                pair_flow=hide_flow(_pair_flow(reader, quarter)),
+                pair_flow=_pair_flow(reader, quarter),
                 programme=hide_programme(_programme(reader, quarter), quarter, _released(reader)),
                 follow_ups=hide_follow_ups(_follow_ups(reader, quarter, cutoff_at)),
                 readiness=_readiness(reader),
@@ -493,12 +494,19 @@ def _definitions(reader: _Reader, indicators: Sequence[IndicatorValue]) -> tuple
 
 
 def _pair_flow(reader: _Reader, quarter: Quarter) -> tuple[PairFlow, ...]:
-    found = reader.rows(
-        "select quarter, form, active_at_end, started, ended from {marts}.pair_flow_quarterly "
-        "where quarter in (%s, %s) order by quarter, form",
-        (str(quarter), str(quarter.previous)),
+    """Return the quarter as its release will tell it, and the one before as its own release told it."""
+    rows = reader.rows("select quarter, form, active_at_end, started, ended from {marts}.pair_flow_quarterly")
+    told = reader.rows(
+        "select flow.quarter, flow.form, flow.active_at_end, flow.started, flow.ended "
+        "from published.pair_flow as flow inner join published.releases using (release_id) "
+        "where releases.state = 'released' order by releases.released_at, release_id"
     )
-    return tuple(PairFlow(**row) for row in found)
+    released = {row["quarter"] for row in told}
+    shown = []
+    for own in sorted({str(quarter), str(quarter.previous)} & {row["quarter"] for row in rows}):
+        is_former = {own} if own != str(quarter) else set()
+        shown += hide_flow(rows, own, told_flow(told), released | is_former)
+    return tuple(PairFlow(**{name: row[name] for name in PairFlow.__slots__}) for row in shown)
 
 
 def _programme(reader: _Reader, quarter: Quarter) -> tuple[ProgrammeValue, ...]:

@@ -20,8 +20,7 @@ from vmeste.releases.disclosure import SPLIT_VIEW, IndicatorValue
 from vmeste.releases.hidden_curves import Told as CurveTold
 from vmeste.releases.hidden_curves import hide_curve
 from vmeste.releases.hidden_flow import COLUMNS as FLOW_COLUMNS
-from vmeste.releases.hidden_flow import Told as FlowTold
-from vmeste.releases.hidden_flow import hide_flow
+from vmeste.releases.hidden_flow import hide_flow, told_flow
 from vmeste.releases.hidden_measures import cell_of, hide_measures
 from vmeste.releases.hidden_readiness import hide_readiness
 from vmeste.releases.hidden_sustainability import hide_sustainability
@@ -156,20 +155,7 @@ def _without_the_erased(reading: Reading, companion: Companion, former: str, row
 def _pair_flow(reading: Reading) -> list[Row]:
     rows = reading.rows("select quarter, form, active_at_end, started, ended from {marts}.pair_flow_quarterly")
     told = reading.told("pair_flow")
-    return hide_flow(rows, str(reading.quarter), _flow_told(told), {row["quarter"] for row in told})
-
-
-def _flow_told(rows: Sequence[Row]) -> dict[str, FlowTold]:
-    found: dict[str, FlowTold] = {}
-    for row in rows:
-        if row["form"] != "all":
-            before = found.get(row["quarter"], FlowTold())
-            numbers = {name: row[name] for name in FLOW_COLUMNS if row[name] is not None}
-            # what was seen first stays known: a later revision tells the same or nothing
-            parts = {"short": before.short, "long": before.long}
-            parts[row["form"]] = {**numbers, **parts[row["form"]]}
-            found[row["quarter"]] = FlowTold(**parts)
-    return found
+    return hide_flow(rows, str(reading.quarter), told_flow(told), {row["quarter"] for row in told})
 
 
 def _programme_values(reading: Reading) -> list[Row]:

@@ -9,7 +9,7 @@ leave.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +72,20 @@ def hide_flow(rows: Sequence[Row], quarter: str, told: Mapping[str, Told], relea
         own["all"] | {"status": "shown"},
         *(own[form] | hidden | {"status": "suppressed_small_n" if hidden else "shown"} for form in FORMS),
     ]
+
+
+def told_flow(rows: Iterable[Row]) -> dict[str, Told]:
+    """Return quarter → what releases told by form, from their rows, the oldest release first."""
+    found: dict[str, Told] = {}
+    for row in rows:
+        if row["form"] in FORMS:
+            before = found.get(row["quarter"], Told())
+            parts = {"short": before.short, "long": before.long}
+            # what was seen first stays known: a later revision tells the same or nothing
+            told = {column: row[column] for column in COLUMNS if row[column] is not None}
+            parts[row["form"]] = {**told, **parts[row["form"]]}
+            found[row["quarter"]] = Told(**parts)
+    return found
 
 
 def _choice(flow: Mapping[tuple[str, str], Row], quarter: str, told: Mapping[str, Told]) -> tuple[str, ...]:

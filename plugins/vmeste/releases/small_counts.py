@@ -1,4 +1,4 @@
-"""Pairs and follow-ups by form: what is one or two of one form is told of neither, or the margin would tell it."""
+"""Follow-ups by form: what is one or two of one form is told of neither, or the margin would tell it."""
 
 from __future__ import annotations
 
@@ -10,22 +10,9 @@ from typing import TYPE_CHECKING
 from vmeste.releases.disclosure import SMALLEST_SPLIT_COUNT
 
 if TYPE_CHECKING:
-    from vmeste.releases.candidate import FollowUpCount, PairFlow
+    from vmeste.releases.candidate import FollowUpCount
 
-FLOWS = ("active_at_end", "started", "ended")
 FOLLOW_UPS = ("due_soon", "open_now", "missed")
-
-
-def hide_flow(flow: Iterable[PairFlow]) -> tuple[PairFlow, ...]:
-    """Return the pairs by quarter and form; a column of a quarter is hidden for both forms or for none."""
-    rows = list(flow)
-    hidden = _hidden([(row.quarter, row.form, row) for row in rows], FLOWS)
-    return tuple(
-        replace(row, **dict.fromkeys(name for name in FLOWS if (row.quarter, name) in hidden))  # type: ignore[arg-type]
-        if row.form != "all"
-        else row
-        for row in rows
-    )
 
 
 def hide_follow_ups(counts: Iterable[FollowUpCount]) -> tuple[FollowUpCount, ...]:
@@ -40,10 +27,8 @@ def hide_follow_ups(counts: Iterable[FollowUpCount]) -> tuple[FollowUpCount, ...
     )
 
 
-def _hidden(
-    rows: Sequence[tuple[Hashable, str, PairFlow | FollowUpCount]], names: Sequence[str]
-) -> set[tuple[Hashable, str]]:
-    by_group: defaultdict[Hashable, list[PairFlow | FollowUpCount]] = defaultdict(list)
+def _hidden(rows: Sequence[tuple[Hashable, str, FollowUpCount]], names: Sequence[str]) -> set[tuple[Hashable, str]]:
+    by_group: defaultdict[Hashable, list[FollowUpCount]] = defaultdict(list)
     for group, form, row in rows:
         if form != "all":
             by_group[group].append(row)

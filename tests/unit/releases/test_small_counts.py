@@ -1,28 +1,28 @@
-"""One or two pairs of a form: neither they nor the other form's, which would be the margin less them."""
+"""One or two follow-ups of a form: neither they nor the other form's, which would be the margin less them."""
 
 from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from vmeste.releases.candidate import FollowUpCount, PairFlow
-from vmeste.releases.small_counts import hide_flow, hide_follow_ups
+from vmeste.releases.candidate import FollowUpCount
+from vmeste.releases.small_counts import hide_follow_ups
 
 
 def test_a_column_is_hidden_for_both_forms() -> None:
-    told = hide_flow(
+    told = hide_follow_ups(
         [
-            PairFlow("2031-Q4", "all", 31, 6, 11),
-            PairFlow("2031-Q4", "long", 22, 2, 11),
-            PairFlow("2031-Q4", "short", 9, 4, 0),
-            PairFlow("2031-Q3", "long", 22, 3, 11),
+            FollowUpCount("all", 6, 31, 6, 11),
+            FollowUpCount("long", 6, 22, 2, 11),
+            FollowUpCount("short", 6, 9, 4, 0),
+            FollowUpCount("long", 12, 22, 3, 11),
         ]
     )
     assert told == (
-        PairFlow("2031-Q4", "all", 31, 6, 11),
-        PairFlow("2031-Q4", "long", 22, None, 11),
-        PairFlow("2031-Q4", "short", 9, None, 0),
-        PairFlow("2031-Q3", "long", 22, 3, 11),
+        FollowUpCount("all", 6, 31, 6, 11),
+        FollowUpCount("long", 6, 22, None, 11),
+        FollowUpCount("short", 6, 9, None, 0),
+        FollowUpCount("long", 12, 22, 3, 11),
     )
 
 
@@ -39,6 +39,6 @@ def test_a_horizon_speaks_for_itself() -> None:
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(short=st.integers(0, 9), long=st.integers(0, 9))
 def test_no_one_or_two_is_seen_or_follows(short: int, long: int) -> None:
-    told = hide_flow([PairFlow("2031-Q4", form, count, 0, 0) for form, count in (("short", short), ("long", long))])
-    seen = [row.active_at_end for row in told]
+    told = hide_follow_ups([FollowUpCount(form, 6, count, 0, 0) for form, count in (("short", short), ("long", long))])
+    seen = [row.due_soon for row in told]
     assert seen == ([None, None] if {short, long} & {1, 2} else [short, long])
