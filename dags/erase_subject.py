@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow.sdk import Asset, Param, dag, task
 
+from vmeste.notifications.notifier import Notice
 from vmeste.tags import Tag
 
 
@@ -23,6 +24,7 @@ from vmeste.tags import Tag
     max_active_runs=1,
     doc_md=__doc__,
     tags=[Tag.MAINTENANCE],
+    on_failure_callback=Notice("failed"),
     params={"request_id": Param(type="string", pattern="^[0-9a-f-]{36}$", title="The id of the request")},
     default_args={"retries": 0},
 )

@@ -39,6 +39,7 @@ from airflow.sdk import (
     task_group,
 )
 
+from vmeste.notifications.notifier import Notice
 from vmeste.settings import get_settings
 from vmeste.sources import load_sources
 from vmeste.tags import Tag
@@ -88,6 +89,7 @@ RETRIES = ExceptionRetryPolicy(
     max_active_runs=1,
     doc_md=__doc__,
     tags=[Tag.INGESTION],
+    on_failure_callback=Notice("failed"),
     default_args={"retries": 3, "retry_policy": RETRIES},
 )
 def ingest_forms() -> None:

@@ -4,15 +4,21 @@
 `VMESTE_HOME/quarantine`; rows that lead to no curator are in `без куратора.xlsx`. A list is whole or not there, and one
 without rows disappears. The folder is for the pipeline's user alone: the lists name pairs by code.
 
+Then it tells (`docs/notifications.md`): that the quarantine has grown since the last night, that follow-ups have become
+due, that an approval of a release still waits. Messages have counts alone; without a receiver nothing is sent.
+
 **What to do when it fails.** The log names the step. A database that does not answer is tried again by itself.
 
-**To repeat**: trigger the DAG; it writes the same lists anew. `vmeste quarantine lists` does so without a scheduler.
+**To repeat**: trigger the DAG; it writes the same lists anew, and tells what has come since the last night.
+`vmeste quarantine lists` writes them without a scheduler.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
+from vmeste.notifications.notifier import Notice
 from vmeste.settings import get_settings
 from vmeste.tags import Tag
 
@@ -23,6 +29,7 @@ from vmeste.tags import Tag
     max_active_runs=1,
     doc_md=__doc__,
     tags=[Tag.MAINTENANCE],
+    on_failure_callback=Notice("failed"),
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
 )
 def maintain_warehouse() -> None:
@@ -35,7 +42,41 @@ def maintain_warehouse() -> None:
 
         return quarantine_lists.write(get_settings())
 
-    write_quarantine_lists()
+    @task
+    def tell_quarantine(*, dag_run: Any, prev_start_date_success: datetime | None = None, **context: Any) -> None:
+        from vmeste.notifications import nightly
+        from vmeste.settings import get_settings
+
+        counts = nightly.growing_quarantine(get_settings(), *night(dag_run, prev_start_date_success))
+        if counts:
+            Notice("quarantine_growing", counts)({"dag_run": dag_run, **context})
+
+    @task
+    def tell_follow_ups(*, dag_run: Any, prev_start_date_success: datetime | None = None, **context: Any) -> None:
+        from vmeste.notifications import nightly
+        from vmeste.settings import get_settings
+
+        counts = nightly.due_follow_ups(get_settings(), *night(dag_run, prev_start_date_success))
+        if counts:
+            Notice("follow_ups_due", counts)({"dag_run": dag_run, **context})
+
+    @task
+    def remind_approvers(*, ti: Any) -> None:
+        from vmeste.notifications import nightly
+        from vmeste.notifications.notifier import approval_link
+
+        tasks = ["approve_method", "approve_director"]
+        waiting = nightly.waiting_approvals(ti.get_task_states(dag_id=nightly.RELEASE_DAG, task_ids=tasks))
+        for role, runs in waiting.items():
+            link = approval_link(nightly.RELEASE_DAG, runs[-1], f"approve_{role}")
+            Notice("reminder", {"role": role, "waiting": len(runs), "link": link})({})
+
+    write_quarantine_lists() >> [tell_quarantine(), tell_follow_ups(), remind_approvers()]
+
+
+def night(dag_run: Any, before: datetime | None) -> tuple[datetime, datetime]:
+    """Return the moments between which this night looks: from the last run that succeeded, or a day, to this one."""
+    return before or dag_run.start_date - timedelta(days=1), dag_run.start_date
 
 
 maintain_warehouse()

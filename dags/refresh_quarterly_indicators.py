@@ -6,13 +6,17 @@ are computed as of the cut-off (day 15, 00:00): what arrived later waits for the
 1. `gate`: the cut-off has passed and the last sync of every form was complete.
 2. `build_candidate`: dbt builds the quarter's own marts (schemas `candidate_*`); nobody's dashboard changes.
 3. `validate`: expectations on those marts, and the claims that a release makes.
-4. `render`: page and workbook, as a draft, under `VMESTE_HOME/releases`.
+4. `render`: the pack (page, workbook, annex for the experts, results tree, checksums), as a draft, under
+   `VMESTE_HOME/releases`.
 5. `stop_if_released`: what stands released needs no approval, nor do differences too small for a restatement.
 6. `approve_method`, then `approve_director`: two people, named by `VMESTE_METHOD_OWNER` and `VMESTE_DIRECTOR`, answer
    in Airflow under *Required actions*. Nobody else can. Whoever started the run cannot be the one who releases.
 7. `release`: freezes the figures in `published`; a changed quarter becomes a new revision with a restatement. What
    came late for earlier quarters, and what it does to their headlines, is frozen beside it.
 8. `tell_outcome`: says what became of it: released, standing already, or rejected by whom and why.
+
+Who is told of what by mail or webhook: `docs/notifications.md`. A run that has not ended after
+`VMESTE_NOTIFY_RELEASE_DAYS` is told as late.
 
 **A rejection** skips the release; the previous one stays. The reason that the approver writes is kept
 (`vmeste release show`). Mend what was wrong and run the quarter again.
@@ -33,16 +37,30 @@ A full disk or a page that cannot be made leaves nothing released.
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow.sdk import ExceptionRetryPolicy, Param, RetryAction, RetryRule, TriggerRule, dag, task
+from airflow.sdk import (
+    AsyncCallback,
+    DeadlineAlert,
+    DeadlineReference,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    TriggerRule,
+    dag,
+    task,
+)
 
 from vmeste.approvals import ANSWER, ReasonedApproval, reason_field
 from vmeste.approvers import get_approvers
+from vmeste.notifications.notifier import Notice
+from vmeste.notifications.settings import get_notification_settings
 from vmeste.settings import get_settings
 from vmeste.tags import Tag
 from vmeste.timetables import QuarterPartitionTimetable
 
 SETTINGS = get_settings()
 APPROVERS = get_approvers()
+DAYS = get_notification_settings().release_days
 
 BODY = """Выпуск {{ ti.xcom_pull(task_ids='render')['release_id'] }}, расчёт на дату отсечения.
 
@@ -87,6 +105,13 @@ RETRIES = ExceptionRetryPolicy(
         )
     },
     tags=[Tag.RELEASE],
+    on_failure_callback=Notice("failed"),
+    deadline=DeadlineAlert(
+        reference=DeadlineReference.DAGRUN_QUEUED_AT,
+        interval=timedelta(days=DAYS),
+        callback=AsyncCallback(Notice, kwargs={"event": "overdue", "facts": {"days": DAYS}}),
+        name="released in time",
+    ),
     default_args={"retries": 3, "retry_policy": RETRIES},
 )
 def refresh_quarterly_indicators() -> None:
@@ -127,9 +152,10 @@ def refresh_quarterly_indicators() -> None:
     def stop_if_released(rendered: dict[str, str]) -> bool:
         return rendered["state"] != "released"
 
-    def approval(task_id: str, who: str, subject: str) -> ReasonedApproval:
+    def approval(role: str, who: str, subject: str) -> ReasonedApproval:
         return ReasonedApproval(
-            task_id=task_id,
+            task_id=f"approve_{role}",
+            notifiers=Notice("awaiting_approval", {"role": role}),
             subject=subject,
             body=BODY,
             params=reason_field(),
@@ -162,7 +188,7 @@ def refresh_quarterly_indicators() -> None:
             known(params),
         )
 
-    @task(trigger_rule=TriggerRule.NONE_FAILED)
+    @task(trigger_rule=TriggerRule.NONE_FAILED, on_success_callback=Notice("outcome"))
     def tell_outcome(rendered: dict[str, str], *, ti: Any) -> str:
         from vmeste.releases import steps
 
@@ -170,6 +196,7 @@ def refresh_quarterly_indicators() -> None:
         states = ti.get_task_states(dag_id=ti.dag_id, task_ids=tasks, run_ids=[ti.run_id])[ti.run_id]
         if states["release"] == "success":
             released = ti.xcom_pull(task_ids="release")
+            ti.xcom_push(key="outcome", value={"event": "released", **released})
             return f"{released['release_id']} is released: {released['pdf']}"
         for role in ("director", "method"):
             if states[f"approve_{role}"] != "success":
@@ -177,17 +204,16 @@ def refresh_quarterly_indicators() -> None:
             answer = ti.xcom_pull(task_ids=f"approve_{role}", key=ANSWER)
             at = datetime.fromisoformat(answer["at"])
             steps.keep_rejection(get_settings(), rendered, role, answer["user"], at, answer["reason"])
+            ti.xcom_push(key="outcome", value={"event": "rejected", "release_id": rendered["release_id"], "role": role})
             why = answer["reason"] or "no reason was given"
             return f"{rendered['release_id']} was rejected by {answer['user']} ({why}): nothing is released"
         return rendered["verdict"]
 
     validated, rendered = validate(), render()
     approve_method = approval(
-        "approve_method", APPROVERS.method_owner, "Согласовать методику и расчёт: {{ dag_run.partition_key }}"
+        "method", APPROVERS.method_owner, "Согласовать методику и расчёт: {{ dag_run.partition_key }}"
     )
-    approve_director = approval(
-        "approve_director", APPROVERS.director, "Выпустить показатели: {{ dag_run.partition_key }}"
-    )
+    approve_director = approval("director", APPROVERS.director, "Выпустить показатели: {{ dag_run.partition_key }}")
     released = release(validated, rendered)
     (
         gate()

@@ -25,6 +25,7 @@ from cosmos.airflow.task_group import DbtTaskGroup
 from cosmos.config import ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
 from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, SeedRenderingBehavior, TestBehavior
 
+from vmeste.notifications.notifier import Notice
 from vmeste.settings import get_settings
 from vmeste.sources import load_sources
 from vmeste.tags import Tag
@@ -41,6 +42,7 @@ PROJECT = SETTINGS.root / "dbt_project"
     max_active_tasks=4,  # dbt and three models that wait for it; the executor's other slots are for other DAGs
     doc_md=__doc__,
     tags=[Tag.TRANSFORMATION],
+    on_failure_callback=Notice("failed"),
     # a second try of the producer would not build: Cosmos skips it
     default_args={"retries": 0},
 )

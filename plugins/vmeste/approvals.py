@@ -26,6 +26,18 @@ class ReasonedApproval(ApprovalOperator):  # type: ignore[misc]  # the provider 
     returned. This one writes the answer down first.
     """
 
+    def execute(self, context: Any) -> Any:
+        """Tell who is asked, then ask.
+
+        In this order: Airflow's own tells between asking and waiting, and takes an answer that comes meanwhile for a
+        task that was killed.
+        """
+        notifiers: Any = self.notifiers
+        self.notifiers: Any = ()
+        for notifier in notifiers:
+            notifier(context)
+        return super().execute(context)
+
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
         """Keep the answer, then go on or skip as Airflow does."""
         if "error" not in event:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from vmeste.notifications.notifier import Notice
 from vmeste.settings import ROOT
 from vmeste.tags import Tag
 
@@ -58,6 +59,19 @@ def test_one_run_at_a_time_and_no_catching_up(bag: DagBag, file: Path) -> None:
     dag = bag.dags[file.stem]
     assert dag.max_active_runs == 1
     assert dag.catchup is False
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_failed_run_is_told_once(bag: DagBag, file: Path) -> None:
+    """By the run, not by each of its tasks: ten forms of one source that is down are one message."""
+    dag = bag.dags[file.stem]
+    assert [notice.event for notice in as_list(dag.on_failure_callback)] == ["failed"]
+    # Cosmos has callbacks of its own
+    assert not any(isinstance(callback, Notice) for task in dag.tasks for callback in as_list(task.on_failure_callback))
+
+
+def as_list(callback: Any) -> list[Any]:
+    return list(callback) if isinstance(callback, (list, tuple)) else [callback]
 
 
 @pytest.mark.parametrize(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk.exceptions import DownstreamTasksSkipped, ParamValidationError
+from airflow.sdk import DeadlineReference
+from airflow.sdk.exceptions import DownstreamTasksSkipped, ParamValidationError, TaskAwaitingInput
 
+from vmeste.notifications.messages import message
+from vmeste.notifications.notifier import Notice
 from vmeste.releases.quarters import Quarter
 
 if TYPE_CHECKING:
@@ -49,6 +52,10 @@ class Ti:
 
     def __init__(self, approve_method: str, approve_director: str, release: str) -> None:
         self.states = {"approve_method": approve_method, "approve_director": approve_director, "release": release}
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
 
     def get_task_states(self, dag_id: str, task_ids: list[str], run_ids: list[str]) -> dict[str, dict[str, str]]:
         return {self.run_id: {name: self.states[name] for name in task_ids}}
@@ -114,7 +121,13 @@ def test_the_outcome_says_what_became_of_it(
 ) -> None:
     kept: list[tuple[Any, ...]] = []
     monkeypatch.setattr("vmeste.releases.steps.keep_rejection", lambda _, *what: kept.append(what))
-    assert dag.get_task("tell_outcome").python_callable(RENDERED, ti=Ti(*states)) == said
+    ti = Ti(*states)
+    assert dag.get_task("tell_outcome").python_callable(RENDERED, ti=ti) == said
+    told = ti.pushed.get("outcome", {})
+    assert told.get("event") == next(
+        (event for event in ("rejected", "released") if f" {event} " in said or f" {event}:" in said), None
+    )
+    assert not {"reason", "user"} & set(told), "what a person wrote goes into no message"
     if "rejected" in said:
         role = "director" if states[1] == "success" else "method"
         assert kept == [(RENDERED, role, f"who approve_{role}", AT, REASONS[f"approve_{role}"])]
@@ -190,3 +203,31 @@ def test_every_step_is_told_what_is_known(dag: DAG, monkeypatch: pytest.MonkeyPa
     dag.get_task("release").python_callable({}, RENDERED, dag_run=run, ti=Ti("", "", ""), params=params)
     assert set(asked.values()) == {Quarter(2022, 1)}
     assert len(asked) == 5
+
+
+def test_who_is_asked_is_told_before_the_question_is_there(dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer given between asking and waiting would be lost: so nothing that takes time is done in between."""
+    done: list[str] = []
+    monkeypatch.setattr(
+        "airflow.providers.standard.operators.hitl.upsert_hitl_detail", lambda **_: done.append("asked")
+    )
+    monkeypatch.setattr(Notice, "__call__", lambda self, context: done.append(f"told {self.facts['role']}"))
+    for role in ("method", "director"):
+        operator = copy.copy(dag.get_task(f"approve_{role}"))
+        with pytest.raises(TaskAwaitingInput):
+            operator.execute({"task_instance": SimpleNamespace(id="x")})
+        assert done == [f"told {role}", "asked"]
+        done.clear()
+
+
+def test_a_release_that_takes_too_long_is_told(dag: DAG) -> None:
+    """Serialised and read back, as the scheduler has it; the callback is one that the triggerer can await."""
+    (alert,) = dag.deadline
+    assert alert.reference == DeadlineReference.DAGRUN_QUEUED_AT
+    assert alert.interval == timedelta(days=5)
+    assert alert.callback.path == "vmeste.notifications.notifier.Notice"
+    assert message("overdue", alert.callback.kwargs["facts"] | {"quarter": "2021-Q4", "link": "http://localhost/x"})
+
+
+def test_the_outcome_is_told_when_it_is_known(dag: DAG) -> None:
+    assert [notice.event for notice in dag.get_task("tell_outcome").on_success_callback] == ["outcome"]

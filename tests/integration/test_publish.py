@@ -25,6 +25,7 @@ from vmeste.releases.candidate import (
     QuarantineCount,
     StandardLevel,
     read_candidate,
+    with_readiness,
 )
 from vmeste.releases.checks import failed_checks
 from vmeste.releases.disclosure import COLUMNS, IndicatorValue, hide
@@ -620,11 +621,27 @@ insert into candidate_marts.followup_calendar values
 ('f', 'long', 12, 'missed', '2031-08-02', '2031-07-03', '2031-10-01');
 create table candidate_marts.evidence_readiness (
     check_code text, recommendation_id text, section text, year integer, status text, measured double precision,
-    threshold double precision, explanation_ru text, sort_order integer
+    threshold double precision, explanation_ru text, sort_order integer, evidence text, counted bigint,
+    counted_of bigint
 );
 insert into candidate_marts.evidence_readiness values
-('second', 'R-2', 'data', 2030, 'not_met', 0.5, 0.8, 'Пояснение', 2),
-('first', 'R-1', 'results', 2030, 'met', 1, 1, 'Пояснение', 1);
+('second', 'R-2', 'data', 2030, 'not_met', 0.5, 0.8, 'Пояснение', 2, 'data', 5, 10),
+('first', 'R-1', 'results', 2030, 'met', 1, 1, 'Пояснение', 1, 'catalogue', 1, 1),
+('few', 'R-2', 'data', 2030, 'partial', 0.5, 1, 'Анкеты: 0,5 (1/2) при пороге 1', 3, 'data', 1, 2),
+('measure', 'R-2', 'data', 2030, 'partial', 0.5, 1, 'Ответы: 0,5 (20/40) при пороге 1', 4, 'data', 20, 40);
+create table candidate_seeds.readiness_checks (
+    check_code text, check_ru text, source_forms text, measure_code text, split_by text, split_value text
+);
+insert into candidate_seeds.readiness_checks values
+('first', 'Узлы', null, null, null, null),
+('second', 'Анкеты', 'f2_self_report f5_mentor_feedback', null, null, null),
+('few', 'Анкеты', 'f8_incident', null, null, null),
+('measure', 'Ответы', 'f2_self_report', 'M7', 'all', 'all');
+create table candidate_seeds.recommendations (
+    recommendation_id text, year integer, origin text, section text, text_ru text, sort_order integer
+);
+insert into candidate_seeds.recommendations values
+('R-2', 2030, 'expert', 'data', 'Вторая', 2), ('R-1', 2030, 'plan', 'results', 'Первая', 1);
 create table candidate_seeds.indicator_definitions (
     indicator_code text, definition_version integer, name_ru text, short_name_ru text, source_forms text,
     approved_on date, kind text, companion_of text, parameters text, is_current boolean
@@ -750,9 +767,35 @@ def test_candidate_is_read_as_of_its_cutoff(marts: Connection) -> None:
     ]
     assert [(measure.value, measure.q1) for measure in candidate.programme] == [(5.0, 4.5)]
     assert list(candidate.sections.items()) == list(SECTIONS.items())
-    assert [check.recommendation_id for check in candidate.readiness] == ["R-1", "R-2"]
+    assert [check.recommendation_id for check in candidate.readiness] == ["R-1", "R-2", "R-2", "R-2"]
+    assert candidate.readiness[1].source_forms == ("f2_self_report", "f5_mentor_feedback")
+    assert [(one.recommendation_id, one.text_ru) for one in candidate.recommendations] == [
+        ("R-1", "Первая"),
+        ("R-2", "Вторая"),
+    ]
     assert candidate.levels == (StandardLevel("data", 2030, "базовый"),), "the experts' own, and only what is confirmed"
     assert [(figure.numerator, figure.denominator) for figure in candidate.legacy] == [(40, 48)]
+
+
+def test_readiness_tells_no_number_that_the_release_does_not_tell(marts: Connection) -> None:
+    """Of one or two people never; of a measure only once it is known that the release tells it."""
+    candidate = read_candidate(marts, QUARTER)
+    checks = {check.check_code: check for check in candidate.readiness}
+    assert {code: check.measured for code, check in checks.items()} == {
+        "first": 1,
+        "second": 0.5,
+        "few": None,
+        "measure": None,
+    }
+    assert checks["few"].explanation_ru == "Анкеты: число скрыто — мало наблюдений; порог 1"
+    assert checks["measure"].explanation_ru == "Ответы: число скрыто — мало наблюдений; порог 1"
+    told = {"check_code": "measure", "measured": 0.5, "explanation_ru": "Ответы: 0,5 (20/40) при пороге 1"}
+    shown = {check.check_code: check for check in with_readiness(candidate, [told]).readiness}
+    assert (shown["measure"].measured, shown["measure"].explanation_ru) == (0.5, told["explanation_ru"])
+    assert shown["measure"].source_forms == ("f2_self_report",)
+    assert {code: shown[code] for code in ("first", "second", "few")} == {
+        code: checks[code] for code in ("first", "second", "few")
+    }
 
 
 def test_companion_has_no_splits(marts: Connection) -> None:

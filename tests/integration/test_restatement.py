@@ -17,6 +17,7 @@ from zipfile import ZipFile
 import pandas as pd
 import psycopg
 import pytest
+from openpyxl import load_workbook
 from psycopg.rows import dict_row
 from typer.testing import CliRunner
 
@@ -637,7 +638,7 @@ def test_a_page_that_cannot_be_made_leaves_the_draft_before(
     def fail(*_: object) -> None:
         raise PageError("it does not fit")
 
-    monkeypatch.setattr("vmeste.releases.steps.write_pdf", fail)
+    monkeypatch.setattr("vmeste.releases.pack.write_pdf", fail)
     with pytest.raises(FilesNotWritten, match=r"no draft is shown.*does not fit.*run the quarter again"):
         steps.render(by_steps, OPEN, "somebody else")
     assert files_of(prepared) == before
@@ -739,17 +740,33 @@ def test_a_full_disk_releases_nothing_and_the_step_can_be_repeated(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr("vmeste.releases.steps.write_workbook", full)
+        patch.setattr("vmeste.releases.pack.write_workbook", full)
         with pytest.raises(FilesNotWritten, match=r"2022-Q3 is not released.*No space left.*the approvals still count"):
             steps.release(by_steps, OPEN, "made-up", approvals(), prepared["checksum"])
     assert stands(by_steps, OPEN) == 0
-    assert not list((by_steps.releases / "2022-Q3-r1").glob("release.*"))
+    assert not list((by_steps.releases / "2022-Q3-r1").glob("2022-Q3-r1*"))
     # between the approvals and the repetition another quarter has taken the candidate's place
     steps.build_candidate(by_steps, Q4)
     released = steps.release(by_steps, OPEN, "made-up", approvals(), prepared["checksum"])
     assert released["release_id"] == "2022-Q3-r1"
     assert stands(by_steps, OPEN) == 1
     assert b"".join(files_of(released).values())
+
+
+def test_the_pack_tells_of_readiness_what_is_frozen(by_steps: Settings) -> None:
+    """The annex and the workbook go to people outside: no number in them that dashboards must not show."""
+    workbook = load_workbook(by_steps.releases / "2022-Q3-r1" / "2022-Q3-r1.xlsx")
+    heading, *rows = workbook["Готовность"].iter_rows(values_only=True)
+    columns = [heading.index(name) for name in ("Проверка", "Измерено", "Пояснение")]
+    with connect(by_steps, "vmeste_transformer") as reader:
+        frozen = reader.execute(
+            "select check_code, measured, explanation_ru from published.readiness_checks "
+            "where release_id = '2022-Q3-r1' order by sort_order"
+        ).fetchall()
+        bare = dict(reader.execute("select check_code, measured from candidate_marts.evidence_readiness").fetchall())
+    assert [tuple(row[column] for column in columns) for row in rows] == frozen
+    hidden = [code for code, measured, _ in frozen if measured is None and bare[code] is not None]
+    assert hidden, "a cohort in which nothing is hidden would show nothing"
 
 
 def test_a_released_step_repeated_changes_nothing_and_brings_lost_files_back(by_steps: Settings) -> None:

@@ -279,7 +279,7 @@ def _told(settings: Settings, task: dict[str, Any]) -> str:
 def _copy(settings: Settings, release_id: str, out: Path) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     for kind in ("pdf", "html", "xlsx"):
-        shutil.copyfile(settings.releases / release_id / f"release.{kind}", out / f"release.{kind}")
+        shutil.copyfile(settings.releases / release_id / f"{release_id}.{kind}", out / f"release.{kind}")
     return out
 
 

@@ -21,6 +21,7 @@ from psycopg.rows import dict_row
 from vmeste.releases.disclosure import COLUMNS, SPLIT_VIEW, IndicatorValue, hide
 from vmeste.releases.explaining import ARRIVED_AT, EVENT_COLUMNS, columns_of_raw
 from vmeste.releases.hidden_flow import hide_flow, told_flow
+from vmeste.releases.hidden_readiness import CELLS, hide_readiness
 from vmeste.releases.overlaps import ClosedQuarters, hide_differences, may_tell_window, read_told
 from vmeste.releases.quarters import Quarter
 from vmeste.releases.small_counts import hide_follow_ups
@@ -163,6 +164,20 @@ class ReadinessCheck:
     measured: float | None
     threshold: float | None
     explanation_ru: str
+    check_code: str = ""
+    evidence: str = "data"  # data | artefact | catalogue | ledger
+    source_forms: tuple[str, ...] = ()  # of data: the instruments, beside the registry
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """What the experts recommended or the practice planned (DOMAIN 7), in their words."""
+
+    recommendation_id: str
+    year: int
+    origin: str  # expert | plan
+    section: str
+    text_ru: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +233,16 @@ class Provenance:
     versions: int
 
 
+@dataclass(frozen=True, slots=True)
+class FormCount:
+    """Submissions of one form and form version as of the cut-off; ``versions`` counts the edits too."""
+
+    form_id: str
+    form_version: str
+    submissions: int
+    versions: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """Everything about one quarter, as of its cut-off."""
@@ -237,6 +262,7 @@ class Candidate:
     programme: tuple[ProgrammeValue, ...] = ()
     follow_ups: tuple[FollowUpCount, ...] = ()
     readiness: tuple[ReadinessCheck, ...] = ()
+    recommendations: tuple[Recommendation, ...] = ()
     sections: Mapping[str, str] = field(default_factory=dict)  # section of the standard → its Russian name
     levels: tuple[StandardLevel, ...] = ()
     legacy: tuple[LegacyFigure, ...] = ()
@@ -244,6 +270,7 @@ class Candidate:
     quarantined_rows: int = 0  # a row may break several rules
     late: tuple[LateCount, ...] = ()
     provenance: tuple[Provenance, ...] = ()
+    submissions: tuple[FormCount, ...] = ()  # of every form, also of those that no indicator follows from
     form_titles: Mapping[str, str] = field(default_factory=dict)  # form → its Russian title
     closed_quarters: ClosedQuarters | None = None  # which quarters' splits could not be shown; None: nobody knows
 
@@ -322,6 +349,7 @@ def read_candidate(
             definitions = _definitions(reader, indicators)
             parameters = _parameters(reader)
             quarantined, quarantined_rows = _quarantined(reader, cutoff_at)
+            submissions = _submissions(reader, cutoff_at)
             return Candidate(
                 quarter=quarter,
                 cutoff_at=cutoff_at,
@@ -333,13 +361,15 @@ def read_candidate(
                 programme=hide_programme(_programme(reader, quarter), quarter, _released(reader)),
                 follow_ups=hide_follow_ups(_follow_ups(reader, quarter, cutoff_at)),
                 readiness=_readiness(reader),
+                recommendations=_recommendations(reader),
                 sections=_sections(reader),
                 levels=_levels(reader),
                 legacy=_legacy(reader),
                 quarantined=quarantined,
                 quarantined_rows=quarantined_rows,
                 late=_late(reader, quarter, quarter.previous.cutoff(zone), cutoff_at),
-                provenance=_provenance(reader, definitions, cutoff_at),
+                provenance=_provenance(definitions, submissions),
+                submissions=submissions,
                 form_titles=dict(form_titles or {}),
                 closed_quarters=closed_quarters,
             )
@@ -348,6 +378,25 @@ def read_candidate(
             f"the candidate of {quarter} cannot be read: {error.diag.message_primary}. Build it with "
             f"`dbt build --target candidate` as of {cutoff_at.isoformat()}"
         ) from error
+
+
+def with_readiness(candidate: Candidate, told: Iterable[Mapping[str, Any]]) -> Candidate:
+    """Return the candidate with the numbers of readiness that its release tells, and no others.
+
+    Args:
+        candidate: as it was read: without the numbers that depend on what else the release tells.
+        told: rows of ``published.readiness_checks``, as they are frozen or will be.
+    """
+    rows = {row["check_code"]: row for row in told}
+    return replace(
+        candidate,
+        readiness=tuple(
+            check
+            if (row := rows.get(check.check_code)) is None
+            else replace(check, measured=_plain(row["measured"]), explanation_ru=row["explanation_ru"])
+            for check in candidate.readiness
+        ),
+    )
 
 
 def hide_programme(
@@ -533,11 +582,29 @@ def _follow_ups(reader: _Reader, quarter: Quarter, cutoff_at: datetime) -> tuple
 
 
 def _readiness(reader: _Reader) -> tuple[ReadinessCheck, ...]:
+    seeds = {row["check_code"]: row for row in _seed(reader, "readiness_checks")}
     found = reader.rows(
         "select recommendation_id::text as recommendation_id, section::text as section, year::int as year, status, "
-        "measured, threshold, explanation_ru from {marts}.evidence_readiness order by sort_order, check_code"
+        "measured, threshold, explanation_ru, check_code, evidence, counted, counted_of "
+        "from {marts}.evidence_readiness order by sort_order, check_code"
     )
-    return tuple(ReadinessCheck(**{name: _plain(cell) for name, cell in row.items()}) for row in found)
+    names = ("check_ru", "measure_code", "split_by", "split_value")
+    checks = [row | {name: seeds[row["check_code"]][name] for name in names} for row in found]
+    # whose figures are told is not known here: see `with_readiness`
+    untold = {*CELLS.values(), *((row["measure_code"], row["split_by"], row["split_value"]) for row in checks)}
+    return tuple(
+        ReadinessCheck(
+            **{name: _plain(cell) for name, cell in row.items() if name not in ("counted", "counted_of")},
+            source_forms=tuple((seeds[row["check_code"]]["source_forms"] or "").split()),
+        )
+        for row in hide_readiness(checks, untold)
+    )
+
+
+def _recommendations(reader: _Reader) -> tuple[Recommendation, ...]:
+    rows = sorted(_seed(reader, "recommendations"), key=lambda row: int(row["sort_order"]))
+    names = ("recommendation_id", "year", "origin", "section", "text_ru")
+    return tuple(Recommendation(*(row[name] for name in names)) for row in rows)
 
 
 def _sections(reader: _Reader) -> dict[str, str]:
@@ -650,10 +717,11 @@ def _late(reader: _Reader, quarter: Quarter, former_cutoff_at: datetime, cutoff_
     return tuple(counts)
 
 
-def _provenance(reader: _Reader, definitions: Sequence[Definition], cutoff_at: datetime) -> tuple[Provenance, ...]:
-    counted: dict[str, list[Row]] = {}
-    for form_id in reader.raw_forms():
-        counted[form_id] = reader.rows(
+def _submissions(reader: _Reader, cutoff_at: datetime) -> tuple[FormCount, ...]:
+    return tuple(
+        FormCount(form_id, row["form_version"], row["submissions"], row["versions"])
+        for form_id in reader.raw_forms()
+        for row in reader.rows(
             "with visible as ("
             " select distinct on (_source, _submission_id) _form_version, _operation,"
             " count(*) over (partition by _source, _submission_id) as versions"
@@ -664,11 +732,16 @@ def _provenance(reader: _Reader, definitions: Sequence[Definition], cutoff_at: d
             (cutoff_at,),
             form=sql.Identifier(form_id),
         )
+    )
+
+
+def _provenance(definitions: Sequence[Definition], submissions: Sequence[FormCount]) -> tuple[Provenance, ...]:
     return tuple(
-        Provenance(code, form_id, row["form_version"], row["submissions"], row["versions"])
+        Provenance(code, count.form_id, count.form_version, count.submissions, count.versions)
         for code in sorted({definition.indicator_code for definition in definitions})
         for form_id in sorted({*REGISTRY_FORMS, *_forms_of(code, definitions)})
-        for row in counted.get(form_id, [])
+        for count in submissions
+        if count.form_id == form_id
     )
 
 

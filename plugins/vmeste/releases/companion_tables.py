@@ -83,11 +83,33 @@ def freeze(connection: psycopg.Connection[Any], release_id: str, quarter: Quarte
     reading = Reading(connection, marts, f"{marts.removesuffix('marts')}seeds", quarter)
     erased = _erased_since(reading)
     for companion in COMPANIONS:
-        rows = companion.read(reading)
-        if companion.table in NUMBERS and erased is not None:
-            rows = _without_the_erased(reading, companion, erased, rows)
-        reading.made[companion.table] = rows
-        _insert(connection, release_id, companion.table, rows)
+        _make(reading, companion, erased)
+        _insert(connection, release_id, companion.table, reading.made[companion.table])
+
+
+def readiness(connection: psycopg.Connection[Any], quarter: Quarter, marts: str) -> list[Row]:
+    """Return the checks of readiness as a release of this candidate would freeze them now."""
+    reading = Reading(connection, marts, f"{marts.removesuffix('marts')}seeds", quarter)
+    erased = _erased_since(reading)
+    for companion in COMPANIONS:
+        if companion.table in ("pair_flow", "programme_values", "readiness_checks"):
+            _make(reading, companion, erased)
+    return reading.made["readiness_checks"]
+
+
+def frozen_readiness(connection: psycopg.Connection[Any], release_id: str) -> list[Row]:
+    """Return the checks of readiness as a release has frozen them; none if it is older than that table."""
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(
+            "select * from published.readiness_checks where release_id = %s", (release_id,)
+        ).fetchall()
+
+
+def _make(reading: Reading, companion: Companion, erased: str | None) -> None:
+    rows = companion.read(reading)
+    if companion.table in NUMBERS and erased is not None:
+        rows = _without_the_erased(reading, companion, erased, rows)
+    reading.made[companion.table] = rows
 
 
 def _insert(connection: psycopg.Connection[Any], release_id: str, table: str, rows: Sequence[Row]) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -102,12 +102,12 @@ def render_html(candidate: Candidate, release: Release) -> str:
     found = decisions(candidate)
     horizons = sorted({count.horizon for count in candidate.follow_ups}) or [6, 12]
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             programme=PROGRAMME,
             quarter=candidate.quarter.label_ru,
-            window=_window(candidate.quarter),
+            window=window(candidate.quarter),
             cutoff=russian.moment(candidate.cutoff_at),
             cutoff_on=russian.day(candidate.cutoff_at.date()),
             release=release,
@@ -119,7 +119,7 @@ def render_html(candidate: Candidate, release: Release) -> str:
             horizons=horizons,
             due_until=f"{candidate.cutoff_at.date() + timedelta(days=FOLLOW_UP_DAYS - 1):%d.%m.%Y}",
             forms=[_form_row(candidate, form, horizons) for form in ("all", "short", "long")],
-            indicators=[_indicator_row(candidate, code) for code in _codes(candidate)],
+            indicators=indicator_rows(candidate),
             decisions=found[:DECISIONS_SHOWN],
             further=max(0, len(found) - DECISIONS_SHOWN),
             readiness_labels=list(russian.READINESS.values()),
@@ -127,7 +127,7 @@ def render_html(candidate: Candidate, release: Release) -> str:
             level_year=max((level.year for level in candidate.levels), default=None),
             caveats=_caveats(candidate),
             checksum=release.checksum[:12],
-            created=_utc(candidate.cutoff_at),
+            created=utc(candidate.cutoff_at),
         )
     )
 
@@ -137,6 +137,23 @@ def write_pdf(html: str, path: Path) -> None:
 
     Raises:
         PageError: even with the smallest type it does not fit on one page.
+    """
+    for size in TYPE_SIZES:
+        document = laid_out(html, size)
+        if len(document.pages) == 1:
+            save(document, html, path)
+            return
+    raise PageError(
+        f"the page takes {len(document.pages)} pages even with the smallest type: shorten the indicators' names or "
+        "the names of the standard's sections"
+    )
+
+
+def laid_out(html: str, size: float) -> Any:
+    """Return a document of WeasyPrint, laid out with a size of type in points; it loads our fonts and nothing else.
+
+    Raises:
+        PageError: WeasyPrint misses a library of the system.
     """
     try:  # here, for it takes a second to import, and not everybody prints
         from weasyprint import CSS, HTML
@@ -149,21 +166,18 @@ def write_pdf(html: str, path: Path) -> None:
 
     # the page itself loads nothing; only the style sheet below may, and only files: the fonts
     nothing, files = URLFetcher(allowed_protocols=()), URLFetcher(allowed_protocols=("file",))
-    for size in TYPE_SIZES:
-        fonts = FontConfiguration()
-        style = f"{_font_faces()} html {{ font-size: {size}pt }}"
-        style_sheet = CSS(string=style, font_config=fonts, url_fetcher=files)
-        document = HTML(string=html, url_fetcher=nothing).render(stylesheets=[style_sheet], font_config=fonts)
-        if len(document.pages) == 1:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            # the document's date is dcterms.created of the HTML; the embedded fonts are dated by SOURCE_DATE_EPOCH
-            with _source_date(html):
-                document.write_pdf(path, pdf_identifier=hashlib.sha256(html.encode()).hexdigest()[:32].encode())
-            return
-    raise PageError(
-        f"the page takes {len(document.pages)} pages even with the smallest type: shorten the indicators' names or "
-        "the names of the standard's sections"
-    )
+    fonts = FontConfiguration()
+    style = f"{_font_faces()} html {{ font-size: {size}pt }}"
+    style_sheet = CSS(string=style, font_config=fonts, url_fetcher=files)
+    return HTML(string=html, url_fetcher=nothing).render(stylesheets=[style_sheet], font_config=fonts)
+
+
+def save(document: Any, html: str, path: Path) -> None:
+    """Write a document laid out from HTML; the same HTML gives the same bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # the document's date is dcterms.created of the HTML; the embedded fonts are dated by SOURCE_DATE_EPOCH
+    with _source_date(html):
+        document.write_pdf(path, pdf_identifier=hashlib.sha256(html.encode()).hexdigest()[:32].encode())
 
 
 @contextmanager
@@ -184,16 +198,17 @@ def _source_date(html: str) -> Iterator[None]:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    """Return the templates of this folder; an undefined name is an error."""
+    made = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["counted"] = russian.counted
-    return environment
+    made.globals["counted"] = russian.counted
+    return made
 
 
 @cache
@@ -209,11 +224,12 @@ def _font_faces() -> str:
     )
 
 
-def _utc(moment: datetime) -> str:
+def utc(moment: datetime) -> str:
+    """Write an aware moment as the metadata of a document have it."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _window(quarter: Quarter) -> str:
+def window(quarter: Quarter) -> str:
     """Name the four quarters of the rolling view by their days."""
     first = quarter.previous.previous.previous
     return f"{first.starts_on:%d.%m.%Y} – {quarter.ends_on:%d.%m.%Y}"
@@ -222,6 +238,11 @@ def _window(quarter: Quarter) -> str:
 def _codes(candidate: Candidate) -> list[str]:
     present = {value.indicator_code for value in candidate.own_values}
     return sorted(code for code in present if not candidate.is_companion(code))
+
+
+def indicator_rows(candidate: Candidate) -> list[IndicatorRow]:
+    """Return the headline indicators of four quarters in words, what is hidden left out."""
+    return [_indicator_row(candidate, code) for code in _codes(candidate)]
 
 
 def _quarters(last: Quarter, count: int) -> list[Quarter]:

@@ -72,6 +72,8 @@ RELEASE_STATES = {
     "released": "выпущено",
     "superseded": "заменено новой ревизией",
 }
+EVIDENCE = {"data": "данные", "artefact": "документ", "catalogue": "дерево и определения", "ledger": "журнал выпусков"}
+ORIGINS = {"expert": "рекомендация экспертов", "plan": "план практики"}
 READINESS = {
     "met": "да",
     "partial": "частично",

@@ -25,12 +25,12 @@ from vmeste.approvers import get_approvers
 from vmeste.forms import load_forms
 from vmeste.ingest import plan
 from vmeste.releases import candidate as candidates
-from vmeste.releases import comparing
-from vmeste.releases.candidate import Candidate
+from vmeste.releases import companion_tables, comparing, pack
+from vmeste.releases.candidate import Candidate, with_readiness
 from vmeste.releases.checks import failed_checks
 from vmeste.releases.erasures import hide_erased
 from vmeste.releases.explaining import ARRIVED_AT, columns_of_raw
-from vmeste.releases.page import PageError, render_html, write_pdf
+from vmeste.releases.page import PageError
 from vmeste.releases.publish import (
     Approval,
     Assessment,
@@ -46,7 +46,6 @@ from vmeste.releases.publish import (
 from vmeste.releases.quarters import Quarter
 from vmeste.releases.refusals import CandidateBusy, ChecksFailed, FilesNotWritten, GateClosed
 from vmeste.releases.russian import percent
-from vmeste.releases.workbook import write_workbook
 from vmeste.settings import Settings
 from vmeste.warehouse import transform
 from vmeste.warehouse.checks import validate_marts
@@ -55,8 +54,7 @@ from vmeste.warehouse.turns import ERASURE
 
 logger = logging.getLogger(__name__)
 
-STEM = "release"
-KINDS = ("html", "pdf", "xlsx")
+KINDS = tuple(pack.KINDS)
 MARTS = "candidate_marts"
 _CLEAR = "clear the task `release`: the approvals still count"
 BUILDS = 3
@@ -163,23 +161,23 @@ def validate(settings: Settings, quarter: Quarter, known: Quarter | None = None)
 
 
 def render(settings: Settings, quarter: Quarter, prepared_by: str, known: Quarter | None = None) -> dict[str, str]:
-    """Write the page and the workbook that the approvers look at.
+    """Write the pack that the approvers look at: page, workbook, annex, results tree and their checksums.
 
     Returns:
         ``release_id``, ``state`` ('released' when nothing is to be released: the same figures stand, or others that
         are no restatement), ``checksum`` of what is shown, ``summary`` in Markdown, ``verdict`` in a sentence, and the
-        files' paths ``html``, ``pdf``, ``xlsx``.
+        files' paths by kind, as in ``pack.KINDS``.
     """
     with _turn(settings) as connection:
         candidate = _candidate(settings, connection, quarter, known)
         found = _draft(settings, connection, candidate, prepared_by)
     planned = found.release
     folder = settings.releases / planned.release_id
-    files = {kind: folder / f"{STEM}.{kind}" for kind in KINDS}
+    files = pack.files(planned.release_id, folder)
     if not found.stands:
         # a draft never lies where a release lies: approvers and readers must not take one for the other
         folder = folder / "draft"
-        files = {kind: folder / f"{STEM}.{kind}" for kind in KINDS}
+        files = pack.files(planned.release_id, folder)
     is_same = planned.checksum == checksum_of(candidate, planned.checksum_version)
     if not found.stands or (is_same and not all(path.exists() for path in files.values())):
         # what was released is not written again: its files are those that were approved
@@ -187,7 +185,7 @@ def render(settings: Settings, quarter: Quarter, prepared_by: str, known: Quarte
             _explained(settings, "no draft is shown", "run the quarter again"),
             _written(settings, candidate, planned) as written,
         ):
-            _put(written, folder)
+            _put(planned.release_id, written, folder)
     return {
         "release_id": planned.release_id,
         "state": planned.state,
@@ -201,7 +199,7 @@ def render(settings: Settings, quarter: Quarter, prepared_by: str, known: Quarte
 def prepare(
     settings: Settings, quarter: Quarter, prepared_by: str, now: datetime, known: Quarter | None = None
 ) -> dict[str, str]:
-    """Do all that comes before the approvals: gate, candidate, checks, page and workbook as a draft."""
+    """Do all that comes before the approvals: gate, candidate, checks, the pack as a draft."""
     gate(settings, quarter, now, known)
     build_candidate(settings, quarter, known)
     validate(settings, quarter, known)
@@ -217,7 +215,7 @@ def release(
     validation: Mapping[str, Any] | None = None,
     known: Quarter | None = None,
 ) -> dict[str, str]:
-    """Freeze the candidate that was approved, and write its page and workbook as released.
+    """Freeze the candidate that was approved, and write its pack as released.
 
     Files are written before the release is committed and put into their place after: a full disk or a page that cannot
     be made leaves the previous release as it was. If the machine stops in between, the same step again puts the files.
@@ -232,7 +230,7 @@ def release(
         known: as of the cut-off of which later quarter, for a restatement.
 
     Returns:
-        ``release_id`` and the files' paths ``html``, ``pdf``, ``xlsx``.
+        ``release_id`` and the files' paths by kind, as in ``pack.KINDS``.
 
     Raises:
         PublishError: other figures than those approved stand in the candidate, or an approval does not count.
@@ -258,7 +256,9 @@ def release(
                 folder = settings.releases / released.release_id
                 is_same = released.checksum == checksum_of(candidate, released.checksum_version)
                 if is_same:  # not where others stand, and these are no restatement of them
-                    _write(candidate, released, Path(place))
+                    # as it is frozen: another release may have told of the same people since the draft was shown
+                    frozen = companion_tables.frozen_readiness(connection, released.release_id)
+                    pack.write(with_readiness(candidate, frozen), released, Path(place), _seeds(settings))
 
             release_id = publish(
                 connection,
@@ -271,10 +271,11 @@ def release(
                 computed=_computed(connection),
                 before_commit=write,
             )
-            if is_same and not all((folder / f"{STEM}.{kind}").exists() for kind in KINDS):
+            files = pack.files(release_id, folder)
+            if is_same and not all(path.exists() for path in files.values()):
                 with _explained(settings, f"{release_id} is released, its files are not there yet", _CLEAR):
-                    _put(Path(place), folder)
-    return {"release_id": release_id, **{kind: str(folder / f"{STEM}.{kind}") for kind in KINDS}}
+                    _put(release_id, Path(place), folder)
+    return {"release_id": release_id, **{kind: str(path) for kind, path in files.items()}}
 
 
 def keep_rejection(
@@ -425,6 +426,8 @@ def _candidate(
     candidate = candidates.read_candidate(connection, quarter, cutoff_at=as_of, zone=settings.zone, form_titles=titles)
     candidate = hide_erased(connection, candidate)
     found = _draft(settings, connection, candidate, "nobody")
+    frozen = companion_tables.frozen_readiness(connection, found.release.release_id)
+    candidate = with_readiness(candidate, frozen or companion_tables.readiness(connection, quarter, MARTS))
     own = comparing.kept(connection, found.release.release_id) if found.stands else ()
     return replace(
         candidate,
@@ -513,21 +516,19 @@ def _made(folder: Path) -> Path:
 def _written(settings: Settings, candidate: Candidate, planned: Release) -> Iterator[Path]:
     """Write the files aside: a page that cannot be made must not leave half of a draft."""
     with tempfile.TemporaryDirectory(prefix="draft-", dir=_made(settings.releases)) as place:
-        _write(candidate, planned, Path(place))
+        pack.write(candidate, planned, Path(place), _seeds(settings))
         yield Path(place)
 
 
-def _put(written: Path, folder: Path) -> None:
+def _put(release_id: str, written: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for kind in KINDS:
-        shutil.move(written / f"{STEM}.{kind}", folder / f"{STEM}.{kind}")
+    places = pack.files(release_id, folder)
+    for kind, path in pack.files(release_id, written).items():
+        shutil.move(path, places[kind])
 
 
-def _write(candidate: Candidate, planned: Release, folder: Path) -> None:
-    html = render_html(candidate, planned)
-    (folder / f"{STEM}.html").write_text(html, encoding="utf-8")
-    write_pdf(html, folder / f"{STEM}.pdf")
-    write_workbook(candidate, planned, folder / f"{STEM}.xlsx")
+def _seeds(settings: Settings) -> Path:
+    return settings.root / "dbt_project" / "seeds"
 
 
 def _summary(candidate: Candidate) -> str:

@@ -23,7 +23,8 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet.worksheet import Worksheet
 
 from vmeste.releases import russian
-from vmeste.releases.candidate import Candidate
+from vmeste.releases.annex import origin_of
+from vmeste.releases.candidate import REGISTRY_FORMS, Candidate
 from vmeste.releases.decisions import HEADLINE_VIEW, decisions
 from vmeste.releases.disclosure import IndicatorValue
 from vmeste.releases.explaining import CAUSES, CAUSES_RU
@@ -315,13 +316,16 @@ def _moved(count: int | None) -> Value:
 def _readiness(book: Workbook, candidate: Candidate) -> None:
     columns = (
         *(Column("Рекомендация"), Column("Год", "0"), Column("Раздел стандарта"), Column("Статус")),
-        *(Column("Измерено", MEASURE), Column("Порог", MEASURE), Column("Пояснение")),
+        *(Column("Измерено", MEASURE), Column("Порог", MEASURE), Column("Пояснение"), Column("По чему")),
+        *(Column("Текст рекомендации"), Column("Проверка")),
     )
+    texts = {found.recommendation_id: found.text_ru for found in candidate.recommendations}
     rows = [
         (
             *(check.recommendation_id, check.year, candidate.sections.get(check.section, check.section)),
             *(russian.READINESS.get(check.status, check.status), check.measured, check.threshold),
-            check.explanation_ru,
+            *(check.explanation_ru, origin_of(candidate, check), texts.get(check.recommendation_id)),
+            check.check_code,
         )
         for check in candidate.readiness
     ]
@@ -350,6 +354,14 @@ def _parameters(book: Workbook, candidate: Candidate) -> None:
     _sheet(book, "Параметры", columns, rows)
 
 
+_OTHER_FIGURES = {
+    "Пары: активны, начаты, завершены": (),
+    "M2_hours, M2_meetings": ("f4_meeting",),
+    "M4": (),
+    "Повторные опросы": ("f7_followup",),
+}
+
+
 def _provenance(book: Workbook, candidate: Candidate) -> None:
     columns = (
         *(Column("Показатель"), Column("n", COUNT), Column("N", COUNT), Column("Форма"), Column("Название формы")),
@@ -368,6 +380,13 @@ def _provenance(book: Workbook, candidate: Candidate) -> None:
                 *(count.form_version, count.submissions, count.versions),
             )
         )
+    # of what is no indicator: the registry, and what is named beside it
+    for figure, forms in _OTHER_FIGURES.items():
+        for found in candidate.submissions:
+            if found.form_id in {*REGISTRY_FORMS, *forms}:
+                title = candidate.form_titles.get(found.form_id)
+                counts = (found.form_version, found.submissions, found.versions)
+                rows.append((figure, None, None, found.form_id, title, *counts))
     _sheet(book, "Происхождение", columns, rows)
 
 

@@ -10,6 +10,7 @@ from vmeste.releases.candidate import (
     Candidate,
     Definition,
     FollowUpCount,
+    FormCount,
     LateCount,
     LegacyFigure,
     PairFlow,
@@ -18,6 +19,7 @@ from vmeste.releases.candidate import (
     Provenance,
     QuarantineCount,
     ReadinessCheck,
+    Recommendation,
     StandardLevel,
 )
 from vmeste.releases.comparing import Difference
@@ -244,7 +246,16 @@ def made_up_candidate() -> Candidate:
             FollowUpCount("short", 12, 0, 0, 0),
         ),
         readiness=tuple(
-            ReadinessCheck(f"R{year}-{number}", section, year, status, 0.5, 0.8, "Пояснение для проверки")
+            ReadinessCheck(
+                f"R{year}-{number}",
+                section,
+                year,
+                status,
+                0.5,
+                0.8,
+                "Пояснение для проверки",
+                source_forms=("f2_self_report",),
+            )
             for section, year, number, statuses in (
                 ("regulation", 2030, 1, ("met", "met", "partial", "not_computable")),
                 ("justification", 2030, 2, ("met", "not_met", "not_computable")),
@@ -252,6 +263,16 @@ def made_up_candidate() -> Candidate:
                 ("data", 2031, 2, ("met", "met", "met", "partial", "not_met")),
             )
             for status in statuses
+        ),
+        recommendations=tuple(
+            Recommendation(f"R{year}-{number}", year, origin, section, f"Текст рекомендации {year}-{number}")
+            for year, number, origin, section in (
+                (2030, 1, "expert", "regulation"),
+                (2030, 2, "expert", "justification"),
+                (2031, 1, "expert", "results"),
+                (2031, 2, "plan", "data"),
+                (2031, 3, "plan", "data"),
+            )
         ),
         sections=SECTIONS,
         levels=tuple(StandardLevel(section, 2030, "базовый") for section in SECTIONS),
@@ -270,6 +291,11 @@ def made_up_candidate() -> Candidate:
             Provenance("1.1", "f2_self_report", "2030010101", 96, 99),
             Provenance("1.1", "r3_pair", "2030010101", 48, 48),
             Provenance("2.1", "f2_self_report", "2030010101", 96, 99),
+        ),
+        submissions=(
+            FormCount("f2_self_report", "2030010101", 96, 99),
+            FormCount("f2_self_report", "2031010101", 4, 4),
+            FormCount("r3_pair", "2030010101", 48, 48),
         ),
         form_titles={"f2_self_report": "F2. Самоотчёт", "f4_meeting": "F4. Журнал встреч"},
     )

@@ -12,7 +12,7 @@ from openpyxl import load_workbook
 
 from tests.unit.releases.synthetic import difference
 from vmeste.releases import russian
-from vmeste.releases.candidate import Break, Candidate, Definition, QuarantineCount
+from vmeste.releases.candidate import Break, Candidate, Definition, FormCount, QuarantineCount
 from vmeste.releases.publish import Release
 from vmeste.releases.workbook import write_workbook
 
@@ -105,6 +105,28 @@ def test_provenance_leads_from_each_figure_to_its_forms(candidate: Candidate, re
         *("1.1", 17, 21, "f2_self_report", "2030010101"),
     )
     assert (first["Записей на дату среза"], first["Из них версий"]) == (96, 99)
+
+
+def test_what_is_no_indicator_has_its_origin_too(candidate: Candidate, release: Release, path: Path) -> None:
+    """Pairs and doses follow from the registry and the meetings, not from a questionnaire."""
+    meetings = FormCount("f4_meeting", "2030010101", 700, 702)
+    write_workbook(replace(candidate, submissions=(*candidate.submissions, meetings)), release, path)
+    origins: dict[str, set[tuple[Any, ...]]] = {}
+    for row in rows_of(path, "Происхождение"):
+        counted = (row["Форма"], row["Записей на дату среза"], row["Из них версий"])
+        origins.setdefault(row["Показатель"], set()).add(counted)
+    registry = ("r3_pair", 48, 48)
+    assert origins["Пары: активны, начаты, завершены"] == origins["M4"] == {registry}
+    assert origins["M2_hours, M2_meetings"] == {registry, ("f4_meeting", 700, 702)}
+
+
+def test_a_check_stands_with_its_recommendation_and_origin(candidate: Candidate, release: Release, path: Path) -> None:
+    write_workbook(candidate, release, path)
+    rows = rows_of(path, "Готовность")
+    assert len(rows) == len(candidate.readiness)
+    assert {row["По чему"] for row in rows} == {"данные, записей F2: 100"}
+    assert rows[0]["Текст рекомендации"] == "Текст рекомендации 2030-1"
+    assert (rows[0]["Измерено"], rows[0]["Порог"], rows[0]["Статус"]) == (0.5, 0.8, "да")
 
 
 def test_same_candidate_gives_the_same_bytes(candidate: Candidate, release: Release, tmp_path: Path) -> None:

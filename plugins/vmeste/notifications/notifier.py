@@ -1,0 +1,134 @@
+"""``Notice``: the one notifier that our DAGs name; it finds the facts of an event in the context, and never fails."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from airflow.sdk import BaseNotifier
+
+logger = logging.getLogger(__name__)
+
+RUN_ID = re.compile(r"[a-z_]+__\d{4}-[\dT:.+-]+(?:__\d{4}-Q[1-4])?(?:_{1,2}[A-Za-z0-9]{8})?")
+"""Run ids as Airflow makes them: one that a person chose may say anything, and is not told."""
+
+CHECKS = {"validate", "validate_marts"}
+"""Tasks whose failure is a failed check."""
+
+
+class Notice(BaseNotifier):  # type: ignore[misc]  # Airflow's imports are skipped
+    """Tells people of one event; which facts it has is found in the context of the task, the run or the deadline.
+
+    Args:
+        event: ``awaiting_approval``, ``outcome`` (released or rejected, as ``tell_outcome`` has it), ``failed`` (a
+            task, or a check), ``overdue``, or any event of ``messages.AUDIENCE`` with its facts given.
+        facts: what the context does not know.
+        context: given by Airflow when a deadline is missed.
+    """
+
+    def __init__(self, event: str, facts: Mapping[str, Any] | None = None, context: Any = None) -> None:
+        super().__init__(context=context)
+        self.event = event
+        self.facts = dict(facts or {})
+
+    def __call__(self, *args: Any) -> None:
+        """Send; of a context that lacks something, or a receiver that does not answer, only the log tells."""
+        try:
+            self.notify(args[0] if args else self.context)
+        except Exception as error:
+            logger.warning("nobody was told of %s: %s", self.event, type(error).__name__, exc_info=error)
+
+    def notify(self, context: Any) -> None:
+        """Send by mail and webhook, within the seconds of ``sending.SECONDS``."""
+        from vmeste.notifications.messages import message
+        from vmeste.notifications.sending import send
+        from vmeste.notifications.settings import get_notification_settings
+
+        found = _found(self.event, context, self.facts)
+        if found is not None:
+            send(get_notification_settings(), message(*found))
+
+    async def async_notify(self, context: Any) -> None:
+        """Do the same in the triggerer, where a deadline is told of, without holding up its loop."""
+        await asyncio.to_thread(self, context)
+
+
+def _found(event: str, context: Any, facts: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Return the event as it is told, and its facts; None if there is nothing to tell."""
+    if event == "awaiting_approval":
+        rendered = context["ti"].xcom_pull(task_ids="render")
+        told = {"release_id": rendered["release_id"], "page": _page(rendered), "link": _answer_link(context)}
+        return event, told | facts
+    if event == "outcome":
+        outcome = context["ti"].xcom_pull(task_ids=context["ti"].task_id, key="outcome")
+        if outcome is None:
+            return None
+        told = {"release_id": outcome["release_id"], "link": _run_link(context)}
+        if outcome["event"] == "released":
+            return "released", told | {"page": _page(outcome)}
+        return "rejected", told | {"role": outcome["role"]}
+    if event == "failed":
+        dag_id, task_id = _dag_id(context), _task_id(context)
+        told = {"dag_id": dag_id, "link": _run_link(context)} | ({"task_id": task_id} if task_id else {})
+        if task_id.rpartition(".")[2] in CHECKS:
+            return "check_failed", told
+        return event, told
+    if event == "overdue":
+        return event, {"quarter": context["dag_run"]["partition_key"], "link": _run_link(context)} | facts
+    return event, facts if "link" in facts else {"link": _run_link(context)} | facts
+
+
+def approval_link(dag_id: str, run_id: str, task_id: str) -> str:
+    """Return where an approval is answered, in this Airflow."""
+    return f"{_run_address(dag_id, run_id)}/tasks/{task_id}/required_actions"
+
+
+def _answer_link(context: Any) -> str:
+    ti = context["ti"]
+    return approval_link(ti.dag_id, ti.run_id, ti.task_id)
+
+
+def _run_link(context: Any) -> str:
+    return _run_address(_dag_id(context), _run_id(context))
+
+
+def _run_address(dag_id: str, run_id: str) -> str:
+    from airflow.sdk.configuration import conf
+
+    base = (conf.get("api", "base_url", fallback="") or "http://localhost:8080").rstrip("/")
+    address = f"{base}/dags/{dag_id}"
+    return f"{address}/runs/{quote(run_id)}" if RUN_ID.fullmatch(run_id) else address
+
+
+def _dag_id(context: Any) -> str:
+    run = context.get("dag_run")
+    if isinstance(run, Mapping):  # of a deadline: what the API says of the run
+        return str(run["dag_id"])
+    return str(context["dag"].dag_id)
+
+
+def _run_id(context: Any) -> str:
+    run = context.get("dag_run")
+    if isinstance(run, Mapping):
+        return str(run["dag_run_id"])
+    return str(context["run_id"])
+
+
+def _task_id(context: Any) -> str:
+    ti = context.get("ti")
+    return "" if ti is None else str(ti.task_id)
+
+
+def _page(rendered: Mapping[str, str]) -> str:
+    """Return where the page is: its address if releases are served somewhere, otherwise its path."""
+    from vmeste.notifications.settings import get_notification_settings
+
+    served = get_notification_settings().releases_url
+    parts = rendered["pdf"].split("/")
+    # <release>/[draft/]<release>.pdf
+    below = parts[parts.index(rendered["release_id"]) :]
+    return f"{served.rstrip('/')}/{'/'.join(below)}" if served else rendered["pdf"]
