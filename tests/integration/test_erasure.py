@@ -127,6 +127,19 @@ def spread(centre: Centre, mark: str) -> list[str]:
         warehouse.execute("create table if not exists marts.dim_pair (pair_key text, mentee_key text, said text)")
         warehouse.execute("insert into marts.dim_pair values (%s, %s, %s)", (*keys, mark))
         warehouse.execute("analyze marts.dim_pair")
+        warehouse.execute(
+            "insert into published.releases (release_id, quarter, revision, state, cutoff_at, prepared_by, "
+            "prepared_at, definition_version, code_revision, suppression_version, validation, provenance, checksum) "
+            "values ('2021-Q4-r1', '2021-Q4', 1, 'draft', now(), 'made-up', now(), '1', 'x', 'x', '{}', '{}', %s) "
+            "on conflict do nothing",
+            ("0" * 64,),
+        )
+        for key in keys:
+            warehouse.execute(
+                "insert into ledger.outcomes values "
+                "('2021-Q4-r1', '2.2', 'rolling_4q', '2021-Q4', %s, true, true, true, true, null)",
+                (key,),
+            )
         warehouse.execute("reset role")
         warehouse.execute(
             "update ops.sync_runs set error = %s where form_id = 'f4_meeting'", (f"сказал {mark} в строке",)
@@ -183,6 +196,7 @@ def test_a_look_counts_and_changes_nothing(centre: Centre, settings: Settings) -
     assert found.counts["quarantine (rows)"] == 2
     assert found.counts["vault keys"] == 2
     assert found.counts["derived: marts.dim_pair"] == 1
+    assert found.counts["ledger outcomes"] >= 1
     assert found.counts["words in logs"] >= 4
     assert found.counts["rows of Airflow"] == 1
     assert found.submissions == {"r1_mentee": 1, "r3_pair": 1, "f4_meeting": 2, "f8_incident": 1}

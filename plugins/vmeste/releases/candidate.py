@@ -442,21 +442,22 @@ class _Reader:
     """Runs queries against the marts, seeds, raw tables and quarantine of one candidate."""
 
     def __init__(self, connection: psycopg.Connection[Any], schema_prefix: str) -> None:
-        self._connection = connection
+        self.connection = connection
+        self.marts = f"{schema_prefix}marts"
         self._schemas = {
-            "marts": sql.Identifier(f"{schema_prefix}marts"),
+            "marts": sql.Identifier(self.marts),
             "seeds": sql.Identifier(f"{schema_prefix}seeds"),
         }
 
     def rows(self, query: str, parameters: Sequence[object] = (), **identifiers: sql.Composable) -> list[Row]:
         """Run a query in which ``{marts}``, ``{seeds}`` and the given identifiers stand for their quoted names."""
         composed = sql.SQL(query).format(**self._schemas, arrived_at=ARRIVED_AT, **identifiers)
-        with self._connection.cursor(row_factory=dict_row) as cursor:
+        with self.connection.cursor(row_factory=dict_row) as cursor:
             return cursor.execute(composed, parameters).fetchall()
 
     def raw_forms(self) -> dict[str, set[str]]:
         """Return the raw tables with their columns, in name order."""
-        return columns_of_raw(self._connection)
+        return columns_of_raw(self.connection)
 
 
 def _indicators(reader: _Reader, quarter: Quarter) -> list[IndicatorValue]:

@@ -47,7 +47,7 @@ _TOLD = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class Told:
     """A headline as a release has it."""
 
     counts: Counts
@@ -63,24 +63,23 @@ def hide_erased(connection: psycopg.Connection[Any], candidate: Candidate) -> Ca
     """
     told = _read(connection)
     now = {_key(value): value for value in candidate.indicators if value.is_headline}
-    revealed = frozenset(key for key in told.keys() & now.keys() if _is_revealed(told[key]))
-    silent = revealed | {key for key in told.keys() & now.keys() if _must_be_silent(told[key], now[key])}
+    revealed = frozenset(key for key in told.keys() & now.keys() if is_revealed(told[key]))
+    silent = revealed | {key for key in told.keys() & now.keys() if must_be_silent(told[key], now[key])}
     return replace(
         candidate,
-        indicators=tuple(
-            keep_silent(value) if value.is_headline and _key(value) in silent else value
-            for value in candidate.indicators
-        ),
+        # a split adds up to its headline
+        indicators=tuple(keep_silent(value) if _key(value) in silent else value for value in candidate.indicators),
         before_hiding={key: now[key] for key in silent},
         revealed=revealed,
     )
 
 
-def _must_be_silent(told: list[_Told], now: IndicatorValue) -> bool:
+def must_be_silent(told: list[Told], now: IndicatorValue) -> bool:
+    """Say whether a release counted somebody who is gone, and the figure now differs from it by too few people."""
     return any(one.erased and _tells(one.counts, _counts(now)) for one in told)
 
 
-def _is_revealed(told: list[_Told]) -> bool:
+def is_revealed(told: list[Told]) -> bool:
     """Say whether two releases of one window differ by too few people, of whom one is gone."""
     return any(one.erased != other.erased and _tells(one.counts, other.counts) for one, other in combinations(told, 2))
 
@@ -90,15 +89,15 @@ def _tells(one: Counts, other: Counts) -> bool:
     return bool(isolating({cell: one}, {cell: other}))
 
 
-def _read(connection: psycopg.Connection[Any]) -> dict[Key, list[_Told]]:
-    told: defaultdict[Key, list[_Told]] = defaultdict(list)
+def _read(connection: psycopg.Connection[Any]) -> dict[Key, list[Told]]:
+    told: defaultdict[Key, list[Told]] = defaultdict(list)
     with connection.cursor(row_factory=dict_row) as cursor:
         for row in cursor.execute(_TOLD):
             gone = {step: (row[step] or 0) - row[f"kept_{step}"] for step in STEPS}
             if row["may_lack"] is not None:  # released before outcomes were kept: nobody knows who is gone
                 gone = {"eligible": 1} if row["may_lack"] else {}
             told[row["indicator_code"], row["period_view"], row["quarter"]].append(
-                _Told(_counts_of(row), {step: count for step, count in gone.items() if count > 0})
+                Told(_counts_of(row), {step: count for step, count in gone.items() if count > 0})
             )
     return dict(told)
 

@@ -485,7 +485,7 @@ def _caveats(candidate: Candidate) -> list[str]:
     hidden = sum(
         value.status.startswith("suppressed") and not value.is_count_shown
         for value in candidate.own_values
-        if value.period_view == HEADLINE_VIEW
+        if value.period_view == HEADLINE_VIEW and not value.is_headline
     )
     if hidden:
         cells = russian.counted(hidden, "ячейка", "ячейки", "ячеек")

@@ -28,7 +28,7 @@ SPLIT_VALUES = {  # age bands speak for themselves
 STATUSES = {
     "shown": "показано",
     "suppressed_small_n": "скрыто: мало наблюдений",
-    "suppressed_secondary": "скрыто: иначе раскрылась бы соседняя ячейка",
+    "suppressed_secondary": "скрыто: иначе раскрылось бы скрытое рядом",
     "planned": "планируется",
     "no_data": "нет данных",
 }

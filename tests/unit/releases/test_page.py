@@ -13,7 +13,7 @@ from pypdf import PdfReader
 from tests.unit.releases.synthetic import QUARTER, cell, difference
 from vmeste.releases import page
 from vmeste.releases.candidate import Break, Candidate, Definition, ProgrammeValue
-from vmeste.releases.disclosure import IndicatorValue, hide
+from vmeste.releases.disclosure import IndicatorValue, hide, keep_silent
 from vmeste.releases.page import PageError, render_html, write_pdf
 from vmeste.releases.publish import Release
 
@@ -172,6 +172,20 @@ def test_a_revision_says_which_headlines_it_restates(candidate: Candidate, relea
     assert "Ревизия пересматривает 1.1: прежние значения – лист «Пересмотры»." in text_of(
         render_html(restated, release)
     )
+
+
+def test_a_hidden_headline_is_said_and_is_no_cell_of_a_split(candidate: Candidate, release: Release) -> None:
+    """As after an erasure: the figure would tell of somebody beside the release before."""
+    silent = replace(
+        candidate,
+        indicators=tuple(
+            keep_silent(value) if value.indicator_code == "2.2" and value.is_headline else value
+            for value in candidate.indicators
+        ),
+    )
+    text, before = (text_of(render_html(found, release)) for found in (silent, candidate))
+    assert "скрыто: иначе раскрылось бы скрытое рядом" in text
+    assert re.search(r"В разрезах.*?\.", text)[0] == re.search(r"В разрезах.*?\.", before)[0]  # type: ignore[index]
 
 
 def test_names_are_escaped(candidate: Candidate, release: Release) -> None:
