@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -326,7 +327,7 @@ def sql(
 
 def _print_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Print rows: a table for people, tab-separated lines for programs."""
-    shown = (["" if value is None else str(value) for value in row] for row in rows)
+    shown = (["" if value is None else _printable(str(value)) for value in row] for row in rows)
     if not sys.stdout.isatty():
         for line in (names, *shown):
             typer.echo("\t".join(line))
@@ -335,6 +336,17 @@ def _print_table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     for line in shown:
         table.add_row(*[escape(cell) for cell in line])
     console.print(table)
+
+
+def _printable(text: str) -> str:
+    """Return a text without letters that steer a terminal: answers and ids come from whoever fills in a form."""
+    steering = ("Cc", "Cf", "Cs")
+    kept = (letter if letter == "\n" or unicodedata.category(letter) not in steering else "\ufffd" for letter in text)
+    return "".join(kept)
+
+
+def _escaped(text: str) -> str:
+    return escape(_printable(text))
 
 
 @app.command()
@@ -514,14 +526,14 @@ def quarantine_show(
         raise typer.Exit(1)
     for form_id, where, version, arrived_at, state, resolved_by, rules, remedy, payload in versions:
         console.print(
-            escape(f"{form_id}, version {version}, {where}, arrived {arrived_at:%Y-%m-%d %H:%M %Z}: {state}")
-            + (f" by {escape(resolved_by)}" if resolved_by else ""),
+            _escaped(f"{form_id}, version {version}, {where}, arrived {arrived_at:%Y-%m-%d %H:%M %Z}: {state}")
+            + (f" by {_escaped(resolved_by)}" if resolved_by else ""),
             highlight=False,
             soft_wrap=True,
         )
         console.print(f"  rules: {', '.join(rules)}\n  {escape(remedy)}", highlight=False, soft_wrap=True)
         for name, answer in payload.items():
-            console.print(f"    {name}: {escape(str(answer))}", highlight=False, soft_wrap=True)
+            console.print(f"    {_escaped(name)}: {_escaped(str(answer))}", highlight=False, soft_wrap=True)
 
 
 @quarantine_app.command("lists")

@@ -5,6 +5,7 @@ The keys are drawn at random. A hash of a code, a name or a birth date could be 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,17 +29,30 @@ UNREADABLE = "unreadable"
 VaultConnection = psycopg.Connection[tuple[Any, ...]]
 
 
+_LONGEST_CODE = 200
+"""Letters; the longest that a form lets pass has 40, an id made of answers 70."""
+
+
 def exchange_codes(vault: VaultConnection, kind: str, codes: Sequence[str]) -> dict[str, str]:
     """Return the key of each code, drawing one for a code that was never seen.
 
     A mistyped code gets a key too: that it belongs to no registered pair is found, and said, by validation.
     """
-    wanted = sorted(set(codes))
+    kept = {code: _indexable(code) for code in codes}
+    wanted = sorted(set(kept.values()))
     vault.execute(
         "insert into vault.keys (kind, code) select %s, unnest(%s::text[]) on conflict do nothing", (kind, wanted)
     )
     rows = vault.execute("select code, key from vault.keys where kind = %s and code = any(%s)", (kind, wanted))
-    return dict(rows.fetchall())
+    keys: dict[str, str] = dict(rows.fetchall())
+    return {code: keys[name] for code, name in kept.items()}
+
+
+def _indexable(code: str) -> str:
+    """Return a code as it is kept: a text that is none may be longer than an index takes, and stands as its hash."""
+    if len(code) <= _LONGEST_CODE:
+        return code
+    return f"{code[:_LONGEST_CODE]}… {hashlib.sha256(code.encode('utf-8', 'replace')).hexdigest()}"
 
 
 def known_ids(vault: VaultConnection, submission_ids: Iterable[str]) -> dict[str, str]:

@@ -7,7 +7,17 @@ import io
 from collections.abc import Callable, Sequence
 
 from vmeste.sources.detection import decode, delimiter_of
-from vmeste.sources.sheets import MAX_CELL, MAX_COLUMNS, FileRefused, Sheet, refuse_long_cell, refuse_wide_row, width_of
+from vmeste.sources.sheets import (
+    MAX_CELL,
+    MAX_CELLS,
+    MAX_COLUMNS,
+    FileRefused,
+    Sheet,
+    refuse_long_cell,
+    refuse_many_cells,
+    refuse_wide_row,
+    width_of,
+)
 
 DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
@@ -20,10 +30,12 @@ def read_csv(content: bytes, recognised: Callable[[Sequence[Sequence[str]]], int
         recognised: counts the headers of the form among the first rows (``ColumnNames.recognised``).
 
     Raises:
-        FileRefused: not text, mixed encodings, an unpaired quotation mark, a cell or a row that is too long, a last
-            line that was cut off.
+        FileRefused: not text, mixed encodings, an unpaired quotation mark, a cell or a row that is too long, too many
+            of them, a last line that was cut off.
     """
     text, encoding = decode(content)
+    if sum(map(text.count, (*DELIMITER_NAMES, "\n", "\r"))) > MAX_CELLS:
+        raise refuse_many_cells()
     hint = _hinted_delimiter(text)
     if hint is not None:
         text = text[text.index("\n") + 1 :]

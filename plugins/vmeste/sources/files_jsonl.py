@@ -7,7 +7,17 @@ import re
 from collections.abc import Iterator, Sequence
 
 from vmeste.sources.detection import decode
-from vmeste.sources.sheets import MAX_CELL, MAX_COLUMNS, Cell, FileRefused, Sheet, refuse_long_cell, refuse_wide_row
+from vmeste.sources.sheets import (
+    MAX_CELL,
+    MAX_CELLS,
+    MAX_COLUMNS,
+    Cell,
+    FileRefused,
+    Sheet,
+    refuse_long_cell,
+    refuse_many_cells,
+    refuse_wide_row,
+)
 
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -16,9 +26,11 @@ def read_jsonl(content: bytes) -> Sheet:
     """Read a JSON lines file whole; a question that a line leaves out is unanswered there.
 
     Raises:
-        FileRefused: a line is not an object, names a key twice, or is too large; mixed encodings.
+        FileRefused: a line is not an object, names a key twice, or is too large; too many of them; mixed encodings.
     """
     text, encoding = decode(content)
+    if text.count("\n") > MAX_CELLS:
+        raise refuse_many_cells()
     if text.lstrip()[:1] == "[":
         raise FileRefused("it holds one JSON array. Write one object a line (JSON lines), without the brackets")
     numbers: list[int] = []
@@ -31,6 +43,8 @@ def read_jsonl(content: bytes) -> Sheet:
         columns.update(dict.fromkeys(record))
         if len(columns) > MAX_COLUMNS:
             raise refuse_wide_row(number, len(columns))
+        if len(records) * len(columns) > MAX_CELLS:
+            raise refuse_many_cells()
         numbers.append(number)
         records.append(record)
     rows: list[Sequence[Cell]] = [list(columns)]
@@ -41,6 +55,7 @@ def read_jsonl(content: bytes) -> Sheet:
 def _record(line: str, number: int) -> dict[str, Cell]:
     try:
         value = json.loads(line, object_pairs_hook=_unique_keys, parse_constant=str)
+        record = dict(_flattened(value, "")) if isinstance(value, dict) else {}
     except (ValueError, RecursionError) as error:
         raise FileRefused(
             f"line {number} is not a JSON object ({type(error).__name__}: {_place(error)}). Write one object a line, "
@@ -48,7 +63,6 @@ def _record(line: str, number: int) -> dict[str, Cell]:
         ) from None
     if not isinstance(value, dict):
         raise FileRefused(f"line {number} is not a JSON object but {type(value).__name__}. Write one object a line")
-    record = dict(_flattened(value, ""))
     for cell in record.values():
         if isinstance(cell, str) and len(cell) > MAX_CELL:
             raise refuse_long_cell(number)

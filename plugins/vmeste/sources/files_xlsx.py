@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import io
-import re
 import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import IO, Any
+from xml.parsers import expat
 
 from vmeste.sources.detection import HEADER_WITHIN
 from vmeste.sources.sheets import (
     MAX_CELL,
+    MAX_CELLS,
     MAX_COLUMNS,
     MAX_CONTENT,
     Cell,
     FileRefused,
     Sheet,
     refuse_long_cell,
+    refuse_many_cells,
     refuse_wide_row,
     width_of,
 )
@@ -28,7 +30,7 @@ from vmeste.sources.sheets import (
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # the container of old .xls and of encrypted .xlsx
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _WORKBOOK = "xl/workbook.xml"
-_DECLARATION = re.compile(rb"<!(?:DOCTYPE|ENTITY)")  # a few of them can fill any memory, or read other files
+_CHUNK = 65536  # bytes
 
 
 def refuse_ole(content: bytes) -> FileRefused:
@@ -74,14 +76,37 @@ def _refuse_unsound(content: bytes) -> None:
                 )
             for part in parts:
                 with archive.open(part) as file:
-                    if _DECLARATION.search(file.read(4096)):
-                        raise FileRefused("it declares XML entities, which no spreadsheet program does. Save it anew")
+                    _refuse_entities(file)
             if _WORKBOOK not in archive.namelist():
                 raise FileRefused("it is a zip archive but no XLSX workbook. Save the answers as .xlsx or CSV (UTF-8)")
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError, ValueError) as error:
         raise FileRefused(
             f"the workbook is broken or cut short ({error}). Copy it here again, or open it in Excel and save it anew"
         ) from None
+
+
+def _refuse_entities(part: IO[bytes]) -> None:
+    """Refuse a part that declares any: a few of them can fill any memory, or read other files.
+
+    A parser looks for them, because a declaration may stand behind any comment and in any encoding.
+    """
+    is_begun = False
+
+    def refuse(*_: object) -> None:
+        raise FileRefused("it declares XML entities, which no spreadsheet program does. Save it anew")
+
+    def stop(*_: object) -> None:
+        nonlocal is_begun
+        is_begun = True
+
+    parser = expat.ParserCreate()
+    parser.StartDoctypeDeclHandler = refuse
+    parser.StartElementHandler = stop
+    try:
+        while not is_begun and (chunk := part.read(_CHUNK)):
+            parser.Parse(chunk)
+    except expat.ExpatError:
+        return  # a picture, or a broken part: openpyxl says so
 
 
 def _read(content: bytes, fits: Callable[[Sequence[Sequence[Cell]]], bool]) -> Sheet:
@@ -105,10 +130,13 @@ def _read(content: bytes, fits: Callable[[Sequence[Sequence[Cell]]], bool]) -> S
             "others, or save each as a file of its own"
         )
     chosen = (fitting or filled)[0]
-    numbers, rows = [], []
+    numbers, rows, cells = [], [], 0
     for number, row in _rows(chosen):
         numbers.append(number)
         rows.append(row)
+        cells += len(row)
+        if cells > MAX_CELLS:
+            raise refuse_many_cells()
     detected = ["XLSX", f"sheet {chosen.title!r}"]
     if hidden:
         detected.append(f"hidden sheets ignored: {', '.join(repr(sheet.title) for sheet in hidden)}")

@@ -12,6 +12,9 @@ Cell = object
 MAX_CONTENT = 300 * 1024**2  # bytes, uncompressed: what one file may take of the machine
 MAX_CELL = 1024**2  # characters
 MAX_COLUMNS = 2000
+MAX_CELLS = 30_000_000
+"""Of one file, lines among them: a million submissions of two dozen questions. 300 MB of nothing but separators would
+fill ten times as much memory with empty cells."""
 
 
 class FileRefused(Exception):
@@ -39,6 +42,14 @@ def refuse_long_cell(row: int | None) -> FileRefused:
     return FileRefused(
         f"{place} has a cell of more than {MAX_CELL:,} characters, which no answer is. A pasted file or a quotation "
         "mark without its partner does this: mend the cell and save the file again"
+    )
+
+
+def refuse_many_cells() -> FileRefused:
+    """What to raise for a file of more than ``MAX_CELLS``."""
+    return FileRefused(
+        f"it has more than {MAX_CELLS:,} cells and lines. Delete empty rows and columns outside the table, or split "
+        "the file"
     )
 
 
