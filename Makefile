@@ -13,10 +13,10 @@ STAMP := $(VENV)/made
 # bin/system_libraries may have to unpack libraries there
 export LD_LIBRARY_PATH := $(if $(LD_LIBRARY_PATH),$(LD_LIBRARY_PATH):)$(abspath $(VENV)/system)
 
-.PHONY: help venv demo test lint up down psql requirements clean
+.PHONY: help venv demo test test-bi lint up down bi screenshots psql requirements clean
 
 help: ## say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 venv: $(STAMP) ## make the environment: Python packages, and Pango for the page
 
@@ -39,8 +39,15 @@ demo: $(STAMP) ## the whole job once, for real, on the reference cohort; the pag
 test: $(STAMP) lint ## every test, from style to a real scheduler
 	@$(BIN)/vmeste forms check
 	@# a real scheduler needs both cores to itself
-	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/e2e
+	@$(BIN)/pytest -n 2 --dist loadfile --ignore tests/e2e --ignore tests/bi
 	@$(BIN)/pytest tests/e2e
+	@$(MAKE) test-bi
+
+# Superset's environment, and a browser that opens the dashboards
+CHROMIUM = VMESTE_CHROMIUM=$$(bin/debian_command $(VENV) chromium chromium)
+
+test-bi: $(STAMP) ## the dashboards in a real browser
+	@$(CHROMIUM) && export VMESTE_CHROMIUM && $(BIN)/pytest tests/bi
 
 lint: $(STAMP) ## ruff, mypy and sqlfluff
 	@$(BIN)/ruff check .
@@ -51,15 +58,21 @@ lint: $(STAMP) ## ruff, mypy and sqlfluff
 up: $(STAMP) ## start Airflow on this machine and say where it is
 	@$(BIN)/vmeste up
 
-down: ## stop what `make up` started
+down: ## stop what `make up` and `make bi` started
 	@if [ -x $(BIN)/vmeste ]; then $(BIN)/vmeste down; fi
+
+bi: $(STAMP) ## make, provision and start Superset on this machine and say where it is
+	@$(BIN)/vmeste bi up
+
+screenshots: $(STAMP) ## open the five dashboards of this machine's warehouse and write docs/images
+	@$(CHROMIUM) && export VMESTE_CHROMIUM && $(BIN)/vmeste bi up && $(BIN)/python -m tests.bi.screenshots docs/images
 
 psql: $(STAMP) ## open the warehouse in psql
 	@url=$$($(BIN)/vmeste url warehouse); \
 		"$$($(BIN)/python -c 'from vmeste.warehouse.embedded import binaries; print(binaries() / "psql")')" "$$url"
 
 requirements: $(STAMP) ## compile requirements*.txt from requirements*.in, to the newest that fits
-	@for name in requirements-bootstrap requirements; do \
+	@for name in requirements-bootstrap requirements superset/requirements; do \
 		$(BIN)/uv pip compile -q --upgrade --generate-hashes --python-version 3.11 --universal \
 			--no-emit-index-url --no-emit-find-links $$name.in -o $$name.txt; \
 	done

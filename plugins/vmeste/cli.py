@@ -27,7 +27,9 @@ sources_app = typer.Typer(no_args_is_help=True, help="Where filled-in forms come
 quarantine_app = typer.Typer(no_args_is_help=True, help="Rows that were refused, why, and what to do about them.")
 app.add_typer(forms_app, name="forms")
 app.add_typer(sources_app, name="sources")
+bi_app = typer.Typer(no_args_is_help=True, help="Superset: the dashboards of what was released.")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(bi_app, name="bi")
 app.add_typer(release_app, name="release")
 
 console = Console()
@@ -50,6 +52,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
     from vmeste.landing import LandingError
     from vmeste.local.airflow import AirflowServiceError
     from vmeste.local.demo import DemoFailed
+    from vmeste.local.superset import SupersetError
     from vmeste.privacy.subject import ErasureError
     from vmeste.quality.marts import MartsRejected
     from vmeste.quality.suites import SuiteError
@@ -74,6 +77,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
         EmbeddedServerError,
         AirflowServiceError,
         DemoFailed,
+        SupersetError,
         MigrationError,
         RawTableError,
         TransformError,
@@ -373,11 +377,51 @@ def up() -> None:
 
 @app.command()
 def down() -> None:
-    """Stop Airflow and the embedded PostgreSQL."""
-    from vmeste.local import airflow
+    """Stop Airflow, Superset and the embedded PostgreSQL."""
+    from vmeste.local import airflow, superset
 
+    dashboards = ["Superset"] if superset.down(get_settings()) else []
     stopped = airflow.down(get_settings())
-    console.print(f"stopped {', '.join([*stopped, 'PostgreSQL'])}")
+    console.print(f"stopped {', '.join([*stopped, *dashboards, 'PostgreSQL'])}")
+
+
+@bi_app.command("up")
+def bi_up() -> None:
+    """Make Superset's environment and what belongs into it, and start it on this machine; twice changes nothing."""
+    from vmeste.local import superset
+
+    settings = get_settings()
+    _provision_superset()
+    running = superset.address(settings) or superset.start(settings)
+    console.print(f"Superset is at {running.url}; its users and passwords are in {running.users}", soft_wrap=True)
+
+
+@bi_app.command("provision")
+def bi_provision() -> None:
+    """Bring roles, users, the connection and the dashboards to what the folder superset says; start nothing."""
+    _provision_superset()
+
+
+@bi_app.command("down")
+def bi_down() -> None:
+    """Stop Superset."""
+    from vmeste.local import superset
+
+    console.print("stopped Superset" if superset.down(get_settings()) else "Superset did not run")
+
+
+def _provision_superset() -> None:
+    from vmeste.local import superset
+
+    settings = get_settings()
+    with _step("Superset's environment"):
+        superset.make_environment(settings)
+    _migrate(settings)
+    for name, password in superset.draw_users(settings).items():
+        # told this once; the file keeps it
+        console.print(f"  {name}: {password}", highlight=False, markup=False)
+    with _step("roles, users and dashboards"):
+        superset.provision(settings)
 
 
 @app.command()

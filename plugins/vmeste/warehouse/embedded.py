@@ -40,15 +40,19 @@ def _passwords(settings: Settings) -> dict[str, str]:
     """Read the users' passwords, drawing them at the first call."""
     file = settings.home / "secrets" / "postgres.json"
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.parent.chmod(0o700)
-        drawn = {user: secrets.token_urlsafe(24) for user in USERS}
-        part = file.with_suffix(".part")
-        part.touch(mode=0o600)
-        part.write_text(json.dumps(drawn), encoding="utf-8")
-        part.rename(file)
+        _write_passwords(settings, {user: secrets.token_urlsafe(24) for user in USERS})
     passwords: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
     return passwords
+
+
+def _write_passwords(settings: Settings, passwords: dict[str, str]) -> None:
+    file = settings.home / "secrets" / "postgres.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.chmod(0o700)
+    part = file.with_suffix(".part")
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(passwords), encoding="utf-8")
+    part.rename(file)
 
 
 def _server(settings: Settings) -> Any:
@@ -151,6 +155,30 @@ def url(settings: Settings, user: str) -> str:
     host = _socket_file(settings).read_text(encoding="utf-8").strip()
     password = quote(_passwords(settings)[user], safe="")
     return f"postgresql://{user}:{password}@/{user}?host={quote(host, safe='/')}"
+
+
+def make_database(settings: Settings, name: str) -> str:
+    """Make a further user with a database of its own, unless they are there; return the database's address.
+
+    Raises:
+        EmbeddedServerError: the server has never been started.
+    """
+    passwords = _passwords(settings)
+    if name not in passwords:
+        passwords[name] = secrets.token_urlsafe(24)
+        _write_passwords(settings, passwords)
+    address = url(settings, name)
+    host = _socket_file(settings).read_text(encoding="utf-8").strip()
+    with psycopg.connect(
+        host=host, user="postgres", password=passwords["postgres"], dbname="postgres", autocommit=True
+    ) as admin:
+        user = sql.Identifier(name)
+        if admin.execute("select from pg_roles where rolname = %s", (name,)).fetchone() is None:
+            admin.execute(sql.SQL("create role {} login password {}").format(user, sql.Literal(passwords[name])))
+        if admin.execute("select from pg_database where datname = %s", (name,)).fetchone() is None:
+            admin.execute(sql.SQL("create database {} owner {} template template0 encoding 'UTF8'").format(user, user))
+            admin.execute(sql.SQL("revoke all on database {} from public").format(user))
+    return address
 
 
 def airflow_url(settings: Settings) -> str:
