@@ -13,7 +13,7 @@ STAMP := $(VENV)/made
 # bin/system_libraries may have to unpack libraries there
 export LD_LIBRARY_PATH := $(if $(LD_LIBRARY_PATH),$(LD_LIBRARY_PATH):)$(abspath $(VENV)/system)
 
-.PHONY: help venv demo test test-bi lint up down bi screenshots psql requirements clean
+.PHONY: help venv demo test test-bi lint audit up down bi screenshots compose-up compose-down psql requirements clean
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -49,11 +49,15 @@ CHROMIUM = VMESTE_CHROMIUM=$$(bin/debian_command $(VENV) chromium chromium)
 test-bi: $(STAMP) ## the dashboards in a real browser
 	@$(CHROMIUM) && export VMESTE_CHROMIUM && $(BIN)/pytest tests/bi
 
-lint: $(STAMP) ## ruff, mypy and sqlfluff
+lint: $(STAMP) ## ruff, mypy, bandit and sqlfluff
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/bandit --quiet --configfile pyproject.toml --severity-level medium --recursive plugins dags docker
 	@$(BIN)/python -m vmeste.local.lint_sql
+
+audit: $(STAMP) ## ask PyPI whether a pinned package has a known hole; not part of the tests, which ask nobody
+	@$(BIN)/pip-audit --requirement requirements.txt --no-deps --disable-pip
 
 up: $(STAMP) ## start Airflow on this machine and say where it is
 	@$(BIN)/vmeste up
@@ -66,6 +70,18 @@ bi: $(STAMP) ## make, provision and start Superset on this machine and say where
 
 screenshots: $(STAMP) ## open the five dashboards of this machine's warehouse and write docs/images
 	@$(CHROMIUM) && export VMESTE_CHROMIUM && $(BIN)/vmeste bi up && $(BIN)/python -m tests.bi.screenshots docs/images
+
+# `docker/.env` holds the secrets and whatever else of .env.example shall be other than the default
+COMPOSE := docker compose --project-name vmeste --env-file docker/.env
+
+compose-up: ## start everything in containers: secrets are drawn once; WORKERS=3 for three workers
+	@$(PYTHON) docker/draw_secrets.py docker/.env
+	@$(COMPOSE) up --detach --build --wait --scale worker=$(or $(WORKERS),1)
+	@echo "Airflow: http://$$($(COMPOSE) port api-server 8080); its users and passwords:"
+	@$(COMPOSE) exec -T api-server cat /var/lib/vmeste/secrets/airflow_users.json; echo
+
+compose-down: ## stop the containers; the volumes with the data stay
+	@$(COMPOSE) down
 
 psql: $(STAMP) ## open the warehouse in psql
 	@url=$$($(BIN)/vmeste url warehouse); \

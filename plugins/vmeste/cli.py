@@ -48,6 +48,7 @@ def main() -> None:
 def _known_errors() -> tuple[type[Exception], ...]:
     import psycopg
 
+    from vmeste.backups import BackupError
     from vmeste.forms import FormError
     from vmeste.landing import LandingError
     from vmeste.local.airflow import AirflowServiceError
@@ -66,6 +67,7 @@ def _known_errors() -> tuple[type[Exception], ...]:
 
     return (
         SettingsError,
+        BackupError,
         FormError,
         SourceError,
         LandingError,
@@ -127,6 +129,23 @@ def bi_login(
     with _step(f"{bi_reader.USER} may read what was released"):
         file = bi_reader.ensure(settings, renew=renew)
     console.print(f"  its password: {file}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def init() -> None:
+    """Do what a deployment needs before Airflow's services start: schemas, dbt's manifest, the users' passwords.
+
+    Each machine with a home of its own needs it once after each new version; done twice it changes nothing.
+    """
+    from vmeste.local import airflow
+    from vmeste.warehouse import transform as dbt
+
+    settings = get_settings()
+    _migrate(settings)
+    with _step("dbt's manifest is written"):
+        dbt.parse(settings)
+    airflow.draw_passwords(settings)
+    console.print(f"  Airflow's users and passwords: {airflow.passwords_file(settings)}", highlight=False)
 
 
 @app.command()
@@ -307,6 +326,35 @@ def erase(
     report = erasure.run(settings, erasure_id)
     _print_table(["place", "count"], sorted(report.counts.items()))
     console.print(f"erased; the act: {report.act}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def backup(
+    out: Annotated[Path | None, typer.Option(help="Where backups lie; VMESTE_HOME/backups by default.")] = None,
+) -> None:
+    """Copy warehouse, vault, landed batches and pages; then remove backups older than VMESTE_BACKUP_DAYS."""
+    from vmeste import backups
+
+    settings = get_settings()
+    _migrate(settings)
+    with _step("copied and added up"):
+        folder = backups.backup(settings, out)
+    console.print(f"  {folder}: keep its folder vault apart from the rest", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def restore(folder: Annotated[Path, typer.Argument(help="A backup, as `vmeste backup` has written it.")]) -> None:
+    """Fill an empty home from a backup, and verify every release in it."""
+    from vmeste import backups
+
+    with _step("restored and compared with what was copied"):
+        manifest = backups.restore(get_settings(), folder)
+    console.print(
+        f"  {sum(manifest.raw_rows.values())} versions in raw, {len(manifest.releases)} releases verified, as of "
+        f"{manifest.made_at}. Whoever was erased after that is here again: erase them again (docs/erase-a-person.md)",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 @app.command()

@@ -17,6 +17,7 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": "vmeste",
         "name": "Vmeste",
         "description": "Form servers of the mentoring programme's evidence pipeline.",
+        "filesystems": ["vmeste.object_stores"],
         "connection-types": [
             _connection(
                 "odk_central",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -71,3 +73,16 @@ def running(database: Settings) -> Iterator[airflow.Address]:
     """Airflow on the demonstration's home, as `make up` starts it."""
     yield airflow.start(database)
     airflow.stop(database)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> str:
+    """Redis's program, from Debian's package."""
+    brought = subprocess.run(
+        [ROOT / "bin" / "debian_command", sys.prefix, "redis-server", "redis-server"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert brought.returncode == 0, brought.stderr
+    return brought.stdout.strip()

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from base64 import urlsafe_b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -80,7 +81,7 @@ def environment(settings: Settings, port: int) -> dict[str, str]:
         "AIRFLOW__CORE__PARALLELISM": "6",
         "AIRFLOW__CORE__FERNET_KEY": own["fernet_key"],
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{name}:{role}" for name, role in users.items()),
-        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(_passwords_file(settings)),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords_file(settings)),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": embedded.airflow_url(settings),
         "AIRFLOW__API__HOST": "127.0.0.1",
@@ -153,8 +154,12 @@ def migrate(settings: Settings) -> bool:
     return True
 
 
-def start(settings: Settings) -> Address:
+def start(settings: Settings, changes: Mapping[str, str] | None = None) -> Address:
     """Start the services and wait until each says that it is healthy.
+
+    Args:
+        settings: whose home they write to.
+        changes: variables of their environment that are other than here, another executor for instance.
 
     Raises:
         AirflowServiceError: they run already, or one of them ended or is not healthy in time.
@@ -162,9 +167,9 @@ def start(settings: Settings) -> Address:
     if running := _running(settings):
         raise AirflowServiceError(f"Airflow already runs ({', '.join(running)}): `make down` stops it")
     migrate(settings)
-    _draw_passwords(settings)
+    draw_passwords(settings)
     port = _port(settings)
-    children = environment(settings, port)
+    children = environment(settings, port) | dict(changes or {})
     processes: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for name, arguments in SERVICES.items():
@@ -185,7 +190,7 @@ def start(settings: Settings) -> Address:
     except BaseException:
         stop(settings)
         raise
-    return Address(url, _passwords_file(settings))
+    return Address(url, passwords_file(settings))
 
 
 def stop(settings: Settings) -> list[str]:
@@ -211,7 +216,7 @@ def address(settings: Settings) -> Address | None:
     """Return where the running Airflow is, or ``None`` when it does not run."""
     if not _running(settings):
         return None
-    return Address(f"http://127.0.0.1:{_port_file(settings).read_text(encoding='utf-8')}", _passwords_file(settings))
+    return Address(f"http://127.0.0.1:{_port_file(settings).read_text(encoding='utf-8')}", passwords_file(settings))
 
 
 def tail(log: Path, lines: int = 20) -> str:
@@ -268,11 +273,11 @@ def _own_secrets(settings: Settings) -> dict[str, str]:
     )
 
 
-def _draw_passwords(settings: Settings) -> None:
+def draw_passwords(settings: Settings) -> None:
     """Draw the users' passwords: left to Airflow, it would print them into its log."""
     approvers = get_approvers()
     names = (ADMIN, approvers.method_owner, approvers.director)
-    _drawn_once(_passwords_file(settings), {name: secrets.token_urlsafe(16) for name in names})
+    _drawn_once(passwords_file(settings), {name: secrets.token_urlsafe(16) for name in names})
 
 
 def _drawn_once(file: Path, drawn: dict[str, str]) -> dict[str, str]:
@@ -289,7 +294,8 @@ def _drawn_once(file: Path, drawn: dict[str, str]) -> dict[str, str]:
     return present
 
 
-def _passwords_file(settings: Settings) -> Path:
+def passwords_file(settings: Settings) -> Path:
+    """Return where the users' passwords lie; only this user may read it."""
     return settings.home / "secrets" / "airflow_users.json"
 
 

