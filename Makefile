@@ -74,14 +74,15 @@ screenshots: $(STAMP) ## open the five dashboards of this machine's warehouse an
 # `docker/.env` holds the secrets and whatever else of .env.example shall be other than the default
 COMPOSE := docker compose --project-name vmeste --env-file docker/.env
 
-compose-up: ## start everything in containers: secrets are drawn once; WORKERS=3 for three workers
+compose-up: ## start all in containers; secrets are drawn once. WORKERS=3: three workers, BI=1: Superset too
 	@$(PYTHON) docker/draw_secrets.py docker/.env
-	@$(COMPOSE) up --detach --build --wait --scale worker=$(or $(WORKERS),1)
-	@echo "Airflow: http://$$($(COMPOSE) port api-server 8080); its users and passwords:"
-	@$(COMPOSE) exec -T api-server cat /var/lib/vmeste/secrets/airflow_users.json; echo
+	@$(COMPOSE) $(if $(BI),--profile bi) up --detach --build --wait --scale worker=$(or $(WORKERS),1)
+	@echo "Airflow: http://$$($(COMPOSE) port api-server 8080); users and passwords of Airflow, then of Superset:"
+	@$(COMPOSE) exec -T api-server cat /var/lib/vmeste/secrets/airflow_users.json /var/lib/vmeste/secrets/superset_users.json
+	@echo
 
 compose-down: ## stop the containers; the volumes with the data stay
-	@$(COMPOSE) down
+	@$(COMPOSE) --profile bi down
 
 psql: $(STAMP) ## open the warehouse in psql
 	@url=$$($(BIN)/vmeste url warehouse); \

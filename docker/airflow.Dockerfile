@@ -18,7 +18,7 @@ RUN apt-get -qq update \
         dumb-init fonts-dejavu-core libharfbuzz-subset0 libpango-1.0-0 libpangoft2-1.0-0 >/dev/null \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 10001 --create-home --shell /usr/sbin/nologin vmeste \
-    && install -d -o vmeste -g vmeste /var/lib/vmeste /home/vmeste/airflow
+    && install -d -o vmeste -g vmeste /var/lib/vmeste /var/lib/bi /home/vmeste/airflow
 
 COPY --from=packages /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \

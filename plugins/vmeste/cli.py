@@ -133,11 +133,12 @@ def bi_login(
 
 @app.command()
 def init() -> None:
-    """Do what a deployment needs before Airflow's services start: schemas, dbt's manifest, the users' passwords.
+    """Do what a deployment needs before its services start: schemas, dbt's manifest, logins and passwords.
 
     Each machine with a home of its own needs it once after each new version; done twice it changes nothing.
     """
-    from vmeste.local import airflow
+    from vmeste.local import airflow, superset
+    from vmeste.warehouse import bi_reader
     from vmeste.warehouse import transform as dbt
 
     settings = get_settings()
@@ -145,7 +146,10 @@ def init() -> None:
     with _step("dbt's manifest is written"):
         dbt.parse(settings)
     airflow.draw_passwords(settings)
-    console.print(f"  Airflow's users and passwords: {airflow.passwords_file(settings)}", highlight=False)
+    bi_reader.ensure(settings)
+    superset.draw_users(settings)
+    for who, file in (("Airflow", airflow.passwords_file(settings)), ("Superset", superset.users_file(settings))):
+        console.print(f"  users and passwords of {who}: {file}", highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -18,7 +18,7 @@ from vmeste.local import airflow
 from vmeste.settings import ROOT, Settings
 from vmeste.warehouse import embedded
 
-ONE_SHOT = {"init"}
+ONE_SHOT = {"init", "superset-provision"}
 OF_A_PLACE = re.compile(
     # what must differ: where things are, who may enter, which executor
     r"HOME|FOLDER|SOURCES|DIRECTORY|_DIR|KEY|SECRET|CONN$|URL|FILE|HOST|PORT|EXECUTOR|PARALLELISM|USERS|WORKERS$|DBT_(USER|PASSWORD|DBNAME)"
@@ -59,7 +59,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """The services as Compose resolves them, with drawn secrets."""
     file = tmp_path_factory.mktemp("compose") / "env"
     draw(file)
-    told = compose("--env-file", file, "config")
+    told = compose("--env-file", file, "--profile", "bi", "config")
     assert told.returncode == 0, told.stderr
     found: dict[str, Any] = yaml.safe_load(told.stdout)["services"]
     return found
@@ -70,11 +70,10 @@ def test_compose_refuses_to_start_without_each_secret(tmp_path: Path) -> None:
     names = draw(file)
     drawn = file.read_text(encoding="utf-8").splitlines()
     used = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    assert [name for name in names if name not in used] == []
     for name in names:
-        if name not in used:
-            continue
         file.write_text("\n".join(line for line in drawn if not line.startswith(f"{name}=")), encoding="utf-8")
-        told = compose("--env-file", file, "config")
+        told = compose("--env-file", file, "--profile", "bi", "config")
         assert told.returncode != 0, f"{name} is missing and Compose starts"
         assert "run make compose-up" in told.stderr
 
@@ -118,9 +117,18 @@ def test_each_service_is_watched_limited_and_restarted(services: dict[str, Any])
 
 
 def test_nothing_starts_before_the_one_shot_has_done_its_work(services: dict[str, Any]) -> None:
+    before = {"vmeste-airflow:local": "init", "vmeste-superset:local": "superset-provision"}
     for name, service in services.items():
-        if service["image"].startswith("vmeste-airflow") and name not in ONE_SHOT:
-            assert service["depends_on"]["init"]["condition"] == "service_completed_successfully", name
+        if service["image"] in before and name not in ONE_SHOT:
+            first = before[service["image"]]
+            assert service["depends_on"][first]["condition"] == "service_completed_successfully", name
+    assert "init" in services["superset-provision"]["depends_on"]
+
+
+def test_superset_is_given_no_volume_of_the_pipeline(services: dict[str, Any]) -> None:
+    for name in ("superset", "superset-provision"):
+        assert [str(volume).split(":")[0] for volume in services[name]["volumes"]] == ["bi"]
+        assert not [key for key in services[name]["environment"] if "WAREHOUSE" in key or "VAULT" in key]
 
 
 def test_airflow_is_tuned_here_as_on_one_machine(services: dict[str, Any], tmp_path: Path) -> None:
@@ -155,7 +163,7 @@ def test_the_builder_is_given_nothing_secret() -> None:
     lines = [line for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] != "#"]
     assert lines[0] == "*", "everything is kept out that is not named"
     named = {line[1:] for line in lines if line.startswith("!")}
-    assert not named & {".git", ".env", ".vmeste", "docker", ".venv", "."}
+    assert not named & {".git", ".env", ".vmeste", "docker", "docker/.env", ".venv", "."}
     copied = set()
     for file in (ROOT / "docker").glob("*.Dockerfile"):
         for line in re.findall(r"^COPY (?!--from)(.+)$", file.read_text(encoding="utf-8"), re.M):
