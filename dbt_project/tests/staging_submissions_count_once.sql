@@ -33,8 +33,8 @@ counted as (
         where
             submission_key is null
             or hashtextextended(submission_key, 0) in (
-                select hashtextextended(submission_key, 0) from {{ ref(name) }}
-                group by hashtextextended(submission_key, 0)
+                select hashtextextended(repeated.submission_key, 0) from {{ ref(name) }} as repeated
+                group by hashtextextended(repeated.submission_key, 0)
                 having count(*) > 1
             )
         group by submission_key

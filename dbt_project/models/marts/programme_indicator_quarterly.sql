@@ -1,4 +1,5 @@
--- nobody has counted what comes out of the union of all measures: the planner expects as many groups as rows and would sort
+-- nobody has counted what comes out of the union of all measures: the planner expects as many groups as rows, and would
+-- sort them
 {{ config(sql_header="set work_mem = '64MB'; set jit = off; set enable_sort = off;") }}
 
 with
@@ -440,31 +441,39 @@ dose_pair_counts as (
 
 ),
 
+split_names as (
+
+    select distinct
+        split_number,
+        split_by,
+        split_value
+    from trait_splits
+
+),
+
+dose_measures as (
+
+    select distinct
+        units,
+        measure_code
+    from dose_traits
+
+),
+
 dose_counts as (
 
     select
         dose_measures.measure_code,
         windows.quarter,
         windows.period_view,
-        splits.split_by,
-        splits.split_value,
+        split_names.split_by,
+        split_names.split_value,
         dose_totals.*,
         dose_pair_counts.pair_count
     from dose_totals
     inner join windows on dose_totals.window_number = windows.window_number
-    inner join (
-        select distinct
-            split_number,
-            split_by,
-            split_value
-        from trait_splits
-    ) as splits on dose_totals.split_number = splits.split_number
-    inner join (
-        select distinct
-            units,
-            measure_code
-        from dose_traits
-    ) as dose_measures on dose_totals.units = dose_measures.units
+    inner join split_names on dose_totals.split_number = split_names.split_number
+    inner join dose_measures on dose_totals.units = dose_measures.units
     left join dose_pair_counts
         on
             dose_totals.units = dose_pair_counts.units
