@@ -101,6 +101,10 @@ CONDITIONS: dict[str, tuple[Values, Values]] = {
         dict.fromkeys(("measure_code", "measure_figure", "split_by", "split_value"), "x"),
         dict.fromkeys(("measure_code", "measure_figure", "split_by"), "x"),
     ),
+    "readiness_checks_data_come_from_forms": (
+        {"evidence": "data", "source_forms": "f2_self_report"},
+        {"evidence": "data"},
+    ),
     "readiness_rollup_every_check_has_one_status": (
         {"checks": 2, "met": 1, "partly_met": 0, "not_met": 1, "not_computable": 0, "not_yet_due": 0},
         {"checks": 2, "met": 1, "partly_met": 0, "not_met": 0, "not_computable": 0, "not_yet_due": 0},
