@@ -91,7 +91,10 @@ def _dated(version: Version, history: list[Version], seen_at: Iterator[datetime]
     if version.has_time or not history or history[-1].arrived_at < version.arrived_at:
         return version
     latest = history[-1]
-    moment = latest.arrived_at if latest.content == version.content else next(seen_at)
+    if latest.content == version.content:
+        return replace(version, arrived_at=latest.arrived_at)
+    # what we saw later came later, also where our clock was ahead the last time
+    moment = max(next(seen_at), latest.arrived_at + timedelta(microseconds=1))
     return replace(version, arrived_at=moment)
 
 

@@ -66,6 +66,13 @@ def test_an_edit_without_a_time_arrived_when_it_was_seen() -> None:
     assert settled.arrived_at == {0: LANDED}
 
 
+def test_an_edit_seen_after_a_clock_was_set_back_still_came_later() -> None:
+    ahead = Version("m", ("B", "upsert", None), LANDED + timedelta(days=2), "raw")
+    settled = settle([Version("m", ("C", "upsert", None), at(1), has_time=False, row=0)], [ahead], moments_from(LANDED))
+    assert settled.unchanged == frozenset()
+    assert settled.arrived_at[0] > ahead.arrived_at
+
+
 def test_several_edits_without_a_time_keep_their_order() -> None:
     settled = settle(
         [version(content, 1, row, has_time=False) for row, content in enumerate("ABA")], [], moments_from(LANDED)
