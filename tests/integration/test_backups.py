@@ -13,27 +13,13 @@ import psycopg
 import pytest
 
 from tests.integration.test_publish import APPROVALS
+from tests.landed_batch import HEADER
 from tests.unit.releases.synthetic import made_up_candidate
 from vmeste import backups, landing
 from vmeste.releases.publish import publish, verify
 from vmeste.settings import Settings
 from vmeste.warehouse import embedded
 from vmeste.warehouse.connect import connect, vault_url
-
-HEADER = landing.BatchHeader(
-    batch_id="",
-    run_id="run",
-    source="centre",
-    form_id="f4_meeting",
-    form_version="1",
-    started_at="",
-    landed_at="",
-    server_count=1,
-    cursor_from=None,
-    cursor_to={},
-    notes=(),
-    refusals=(),
-)
 
 
 @pytest.fixture(scope="module")

@@ -9,22 +9,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.landed_batch import HEADER
 from vmeste import landing, object_stores
-
-HEADER = landing.BatchHeader(
-    batch_id="",
-    run_id="run",
-    source="centre",
-    form_id="f4_meeting",
-    form_version="1",
-    started_at="",
-    landed_at="",
-    server_count=2,
-    cursor_from=None,
-    cursor_to={},
-    notes=(),
-    refusals=(),
-)
 
 
 def row(submission_id: str, hours: str) -> dict[str, str | None]:
