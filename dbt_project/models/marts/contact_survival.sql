@@ -76,6 +76,8 @@ scenarios as (
 cases as (
 
     select
+        pairs.organisation_code,
+        pairs.programme_code,
         scenarios.scenario,
         forms.form,
         scenarios.duration_days,
@@ -88,14 +90,16 @@ cases as (
 
 curves as (
 
-    {{ kaplan_meier('cases', keys=['scenario', 'form']) }}
+    {{ kaplan_meier('cases', keys=['organisation_code', 'programme_code', 'scenario', 'form']) }}
 
 ),
 
 -- the bounds at the days of the observed curve: the last step of each bound up to that day
 bounds as (
 
-    select distinct on (observed.form, observed.day, bound.scenario)
+    select distinct on (observed.organisation_code, observed.programme_code, observed.form, observed.day, bound.scenario)
+        observed.organisation_code,
+        observed.programme_code,
         observed.form,
         observed.day,
         bound.scenario,
@@ -103,11 +107,19 @@ bounds as (
     from curves as observed
     inner join curves as bound
         on
-            observed.form = bound.form
+            observed.organisation_code = bound.organisation_code
+            and observed.programme_code = bound.programme_code
+            and observed.form = bound.form
             and observed.day >= bound.day
             and bound.scenario <> 'observed'
     where observed.scenario = 'observed'
-    order by observed.form asc, observed.day asc, bound.scenario asc, bound.day desc
+    order by
+        observed.organisation_code asc,
+        observed.programme_code asc,
+        observed.form asc,
+        observed.day asc,
+        bound.scenario asc,
+        bound.day desc
 
 ),
 
@@ -120,13 +132,15 @@ observed as (
 
 shown as (
 
-    {{ suppressed_curves('observed') }}
+    {{ suppressed_curves('observed', table_keys=['organisation_code', 'programme_code']) }}
 
 ),
 
 final as (
 
     select
+        shown.organisation_code,
+        shown.programme_code,
         shown.form,
         shown.day,
         shown.at_risk,
@@ -143,12 +157,16 @@ final as (
     from shown
     left join bounds as worst
         on
-            shown.form = worst.form
+            shown.organisation_code = worst.organisation_code
+            and shown.programme_code = worst.programme_code
+            and shown.form = worst.form
             and shown.day = worst.day
             and worst.scenario = 'worst'
     left join bounds as best
         on
-            shown.form = best.form
+            shown.organisation_code = best.organisation_code
+            and shown.programme_code = best.programme_code
+            and shown.form = best.form
             and shown.day = best.day
             and best.scenario = 'best'
 

@@ -25,6 +25,8 @@ deceased as (
 final as (
 
     select
+        pairs.organisation_code,
+        pairs.programme_code,
         scheduled.pair_key,
         pairs.reporting_form as form,
         scheduled.horizon,

@@ -11,6 +11,8 @@ pairs as (
 cases as (
 
     select
+        pairs.organisation_code,
+        pairs.programme_code,
         forms.form,
         greatest(coalesce(pairs.ended_on, {{ as_of_on() }}) - pairs.start_on, 0) as duration_days,
         pairs.is_ended and not pairs.is_converted as is_event
@@ -21,19 +23,21 @@ cases as (
 
 curves as (
 
-    {{ kaplan_meier('cases', keys=['form']) }}
+    {{ kaplan_meier('cases', keys=['organisation_code', 'programme_code', 'form']) }}
 
 ),
 
 shown as (
 
-    {{ suppressed_curves('curves') }}
+    {{ suppressed_curves('curves', table_keys=['organisation_code', 'programme_code']) }}
 
 ),
 
 final as (
 
     select
+        organisation_code,
+        programme_code,
         form,
         day,
         at_risk,

@@ -7,6 +7,12 @@ pairs as (
 
 ),
 
+programmes as (
+
+    select * from {{ ref('int_programmes_run') }}
+
+),
+
 quarters as (
 
     select * from {{ ref('int_windows_opened') }}
@@ -23,6 +29,8 @@ forms as (
 final as (
 
     select
+        programmes.organisation_code,
+        programmes.programme_code,
         quarters.quarter,
         forms.form,
         count(*) filter (
@@ -35,10 +43,15 @@ final as (
         count(*) filter (
             where pairs.ended_on between quarters.window_starts_on and quarters.window_ends_on
         ) as ended
-    from quarters
+    from programmes
+    cross join quarters
     cross join forms
-    left join pairs on forms.form in ('all', pairs.form)
-    group by quarters.quarter, forms.form
+    left join pairs
+        on
+            programmes.organisation_code = pairs.organisation_code
+            and programmes.programme_code = pairs.programme_code
+            and forms.form in ('all', pairs.form)
+    group by programmes.organisation_code, programmes.programme_code, quarters.quarter, forms.form
 
 )
 

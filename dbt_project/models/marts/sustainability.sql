@@ -12,18 +12,33 @@ pairs as (
 
 ),
 
--- one mentee once: a follow-up whose window has closed before another, the latest end before an earlier
+programmes as (
+
+    select * from {{ ref('int_programmes_run') }}
+
+),
+
+-- one mentee once in a programme: a follow-up whose window has closed before another, the latest end before an earlier
 one_per_mentee as (
 
-    select distinct on (result_code, horizon, mentee_key) *
+    select distinct on (
+        pairs.organisation_code, pairs.programme_code, followed.result_code, followed.horizon, followed.mentee_key
+    )
+        followed.*,
+        pairs.organisation_code,
+        pairs.programme_code,
+        pairs.reporting_form
     from followed
+    inner join pairs on followed.pair_key = pairs.pair_key
     order by
-        result_code asc,
-        horizon asc,
-        mentee_key asc,
-        state = 'not_yet_due' asc,
-        ended_on desc,
-        pair_key desc
+        pairs.organisation_code asc,
+        pairs.programme_code asc,
+        followed.result_code asc,
+        followed.horizon asc,
+        followed.mentee_key asc,
+        followed.state = 'not_yet_due' asc,
+        followed.ended_on desc,
+        followed.pair_key desc
 
 ),
 
@@ -34,12 +49,11 @@ split_rows as (
         splits.split_by,
         splits.split_value
     from one_per_mentee
-    inner join pairs on one_per_mentee.pair_key = pairs.pair_key
     cross join
         lateral (
             values
             ('all', 'all'),
-            ('form', pairs.reporting_form),
+            ('form', one_per_mentee.reporting_form),
             ('group', one_per_mentee.mentee_group_at_start)
         ) as splits (split_by, split_value)
 
@@ -48,10 +62,15 @@ split_rows as (
 split_values as (
 
     select
+        organisation_code,
+        programme_code,
         'all' as split_by,
         'all' as split_value
+    from programmes
     union
     select
+        organisation_code,
+        programme_code,
         split_by,
         split_value
     from split_rows
@@ -81,6 +100,8 @@ results as (
 counts as (
 
     select
+        split_values.organisation_code,
+        split_values.programme_code,
         results.result_code,
         results.horizon,
         results.is_asked,
@@ -100,12 +121,20 @@ counts as (
     cross join split_values
     left join split_rows
         on
-            results.result_code = split_rows.result_code
+            split_values.organisation_code = split_rows.organisation_code
+            and split_values.programme_code = split_rows.programme_code
+            and results.result_code = split_rows.result_code
             and results.horizon = split_rows.horizon
             and split_values.split_by = split_rows.split_by
             and split_values.split_value = split_rows.split_value
     group by
-        results.result_code, results.horizon, results.is_asked, split_values.split_by, split_values.split_value
+        split_values.organisation_code,
+        split_values.programme_code,
+        results.result_code,
+        results.horizon,
+        results.is_asked,
+        split_values.split_by,
+        split_values.split_value
 
 ),
 
@@ -116,14 +145,16 @@ cells as (
         counts.*,
         counts.sustained as achieved,
         counts.is_asked
-        and max(counts.due) over (partition by counts.result_code, counts.horizon) = 0 as is_planned
+        and max(counts.due) over (
+            partition by counts.organisation_code, counts.programme_code, counts.result_code, counts.horizon
+        ) = 0 as is_planned
     from counts
 
 ),
 
 suppressed as (
 
-    {{ suppressed_cells('cells', table_keys=['result_code', 'horizon']) }}
+    {{ suppressed_cells('cells', table_keys=['organisation_code', 'programme_code', 'result_code', 'horizon']) }}
 
 ),
 
@@ -141,6 +172,8 @@ known as (
 final as (
 
     select
+        organisation_code,
+        programme_code,
         result_code,
         horizon,
         split_by,
