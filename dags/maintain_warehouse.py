@@ -64,12 +64,15 @@ def maintain_warehouse() -> None:
     def remind_approvers(*, ti: Any) -> None:
         from vmeste.notifications import nightly
         from vmeste.notifications.notifier import approval_link
+        from vmeste.release_dags import release_dags
+        from vmeste.settings import get_settings
 
         tasks = ["approve_method", "approve_director"]
-        waiting = nightly.waiting_approvals(ti.get_task_states(dag_id=nightly.RELEASE_DAG, task_ids=tasks))
-        for role, runs in waiting.items():
-            link = approval_link(nightly.RELEASE_DAG, runs[-1], f"approve_{role}")
-            Notice("reminder", {"role": role, "waiting": len(runs), "link": link})({})
+        for dag_id in release_dags(get_settings()).values():
+            waiting = nightly.waiting_approvals(ti.get_task_states(dag_id=dag_id, task_ids=tasks))
+            for role, runs in waiting.items():
+                link = approval_link(dag_id, runs[-1], f"approve_{role}")
+                Notice("reminder", {"role": role, "waiting": len(runs), "link": link})({})
 
     write_quarantine_lists() >> [tell_quarantine(), tell_follow_ups(), remind_approvers()]
 

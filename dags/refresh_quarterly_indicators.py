@@ -15,6 +15,10 @@ are computed as of the cut-off (day 15, 00:00): what arrived later waits for the
    came late for earlier quarters, and what it does to their headlines, is frozen beside it.
 8. `tell_outcome`: says what became of it: released, standing already, or rejected by whom and why.
 
+**Several organisations in one warehouse**: where the files of sources name them (`organisation_code`), each has a DAG
+of its own, `refresh_quarterly_indicators__<organisation>`, with its own approvers
+(`VMESTE_DIRECTOR=one=anna,two=boris`): none waits for what another has not sent.
+
 Who is told of what by mail or webhook: `docs/notifications.md`. A run that has not ended after
 `VMESTE_NOTIFY_RELEASE_DAYS` is told as late.
 
@@ -54,12 +58,12 @@ from vmeste.approvals import ANSWER, ReasonedApproval, reason_field
 from vmeste.approvers import get_approvers
 from vmeste.notifications.notifier import Notice
 from vmeste.notifications.settings import get_notification_settings
+from vmeste.release_dags import release_dags
 from vmeste.settings import get_settings
 from vmeste.tags import Tag
 from vmeste.timetables import QuarterPartitionTimetable
 
 SETTINGS = get_settings()
-APPROVERS = get_approvers()
 DAYS = get_notification_settings().release_days
 
 BODY = """Выпуск {{ ti.xcom_pull(task_ids='render')['release_id'] }}, расчёт на дату отсечения.
@@ -90,31 +94,7 @@ RETRIES = ExceptionRetryPolicy(
 )
 
 
-@dag(
-    schedule=QuarterPartitionTimetable(timezone=SETTINGS.timezone),
-    catchup=False,
-    max_active_runs=1,  # there is one set of candidate schemas
-    doc_md=__doc__,
-    params={
-        "known": Param(
-            None,
-            type=["null", "string"],
-            pattern=r"^\d{4}-Q[1-4]$",
-            title="Known as of",
-            description="Only for a restatement: the later quarter as of whose cut-off it is computed, e.g. 2022-Q1",
-        )
-    },
-    tags=[Tag.RELEASE],
-    on_failure_callback=Notice("failed"),
-    deadline=DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=timedelta(days=DAYS),
-        callback=AsyncCallback(Notice, kwargs={"event": "overdue", "facts": {"days": DAYS}}),
-        name="released in time",
-    ),
-    default_args={"retries": 3, "retry_policy": RETRIES},
-)
-def refresh_quarterly_indicators() -> None:
+def wire(organisation: str) -> None:
     """Wire the steps; see the module's docstring."""
 
     @task
@@ -124,21 +104,21 @@ def refresh_quarterly_indicators() -> None:
 
         if dag_run.partition_key is None:
             raise ValueError("no partition key: trigger with one, for instance 2021-Q4")
-        return steps.gate(get_settings(), Quarter.parse(dag_run.partition_key), dag_run.start_date, known(params))
+        return steps.gate(of(params), Quarter.parse(dag_run.partition_key), dag_run.start_date, known(params))
 
     @task
     def build_candidate(*, dag_run: Any, params: Any) -> None:
         from vmeste.releases import steps
         from vmeste.releases.quarters import Quarter
 
-        steps.build_candidate(get_settings(), Quarter.parse(dag_run.partition_key), known(params))
+        steps.build_candidate(of(params), Quarter.parse(dag_run.partition_key), known(params))
 
     @task
     def validate(*, dag_run: Any, params: Any) -> dict[str, Any]:
         from vmeste.releases import steps
         from vmeste.releases.quarters import Quarter
 
-        return steps.validate(get_settings(), Quarter.parse(dag_run.partition_key), known(params))
+        return steps.validate(of(params), Quarter.parse(dag_run.partition_key), known(params))
 
     @task
     def render(*, dag_run: Any, params: Any) -> dict[str, str]:
@@ -146,7 +126,7 @@ def refresh_quarterly_indicators() -> None:
         from vmeste.releases.quarters import Quarter
 
         quarter = Quarter.parse(dag_run.partition_key)
-        return steps.render(get_settings(), quarter, prepared_by(dag_run), known(params))
+        return steps.render(of(params), quarter, prepared_by(dag_run), known(params))
 
     @task.short_circuit(ignore_downstream_trigger_rules=False)
     def stop_if_released(rendered: dict[str, str]) -> bool:
@@ -179,7 +159,7 @@ def refresh_quarterly_indicators() -> None:
             for role, answer in answers.items()
         ]
         return steps.release(
-            get_settings(),
+            of(params),
             Quarter.parse(dag_run.partition_key),
             prepared_by(dag_run),
             approvals,
@@ -209,11 +189,12 @@ def refresh_quarterly_indicators() -> None:
             return f"{rendered['release_id']} was rejected by {answer['user']} ({why}): nothing is released"
         return rendered["verdict"]
 
+    approvers = get_approvers().of(organisation)
     validated, rendered = validate(), render()
     approve_method = approval(
-        "method", APPROVERS.method_owner, "Согласовать методику и расчёт: {{ dag_run.partition_key }}"
+        "method", approvers.method_owner, "Согласовать методику и расчёт: {{ dag_run.partition_key }}"
     )
-    approve_director = approval("director", APPROVERS.director, "Выпустить показатели: {{ dag_run.partition_key }}")
+    approve_director = approval("director", approvers.director, "Выпустить показатели: {{ dag_run.partition_key }}")
     released = release(validated, rendered)
     (
         gate()
@@ -240,4 +221,58 @@ def known(params: Any) -> Any:
     return Quarter.parse(params["known"]) if params.get("known") else None
 
 
-refresh_quarterly_indicators()
+def of(params: Any) -> Any:
+    """Return the settings of the programme whose quarter a run refreshes."""
+    named = {name: params[name] for name in ("organisation", "programme") if params.get(name)}
+    return get_settings().model_copy(update=named)
+
+
+def refresh(organisation: str, dag_id: str) -> None:
+    """Make the DAG of one organisation, or of the only one where the sources name none."""
+
+    @dag(
+        dag_id=dag_id,
+        schedule=QuarterPartitionTimetable(timezone=SETTINGS.timezone),
+        catchup=False,
+        max_active_runs=1,  # a quarter's differences are from the quarters before
+        doc_md=__doc__,
+        params={
+            "known": Param(
+                None,
+                type=["null", "string"],
+                pattern=r"^\d{4}-Q[1-4]$",
+                title="Known as of",
+                description="Only for a restatement: the later quarter as of whose cut-off it is computed",
+            ),
+            "organisation": Param(
+                organisation or None,
+                type=["null", "string"],
+                title="Organisation",
+                description="Only where several are registered and the sources do not name them",
+            ),
+            "programme": Param(
+                None,
+                type=["null", "string"],
+                title="Programme",
+                description="Only where the organisation has several",
+            ),
+        },
+        tags=[Tag.RELEASE],
+        on_failure_callback=Notice("failed"),
+        deadline=DeadlineAlert(
+            reference=DeadlineReference.DAGRUN_QUEUED_AT,
+            interval=timedelta(days=DAYS),
+            callback=AsyncCallback(Notice, kwargs={"event": "overdue", "facts": {"days": DAYS}}),
+            name="released in time",
+        ),
+        # of many organisations one builds its candidate at a time: the others wait for their turn
+        default_args={"retries": 60 if organisation else 3, "retry_policy": RETRIES},
+    )
+    def refresh_quarterly_indicators() -> None:
+        wire(organisation)
+
+    refresh_quarterly_indicators()
+
+
+for organisation, dag_id in release_dags(SETTINGS).items():
+    refresh(organisation, dag_id)

@@ -120,14 +120,15 @@ def migrate() -> None:
 @app.command("bi-login")
 def bi_login(
     renew: Annotated[bool, typer.Option("--renew", help="Draw another password.")] = False,
+    organisation: Annotated[str, typer.Option(help="A login of its own that sees this organisation's rows only.")] = "",
 ) -> None:
     """Make the login with which dashboards read the schema published, and nothing else; its password is not printed."""
     from vmeste.warehouse import bi_reader
 
     settings = get_settings()
     _migrate(settings)
-    with _step(f"{bi_reader.USER} may read what was released"):
-        file = bi_reader.ensure(settings, renew=renew)
+    with _step(f"{bi_reader.user_of(organisation)} may read what was released"):
+        file = bi_reader.ensure(settings, renew=renew, organisation=organisation)
     console.print(f"  its password: {file}", highlight=False, soft_wrap=True)
 
 

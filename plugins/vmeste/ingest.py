@@ -74,6 +74,25 @@ def plan(settings: Settings) -> dict[str, list[dict[str, str]]]:
     }
 
 
+def others_sources(settings: Settings, organisation: str) -> set[str]:
+    """Return the sources that hold another organisation's forms; a source that says nothing holds everybody's."""
+    organisations = load_sources(settings.sources).organisations
+    return {source for source, code in organisations.items() if organisation and code != organisation}
+
+
+def _claim(warehouse: psycopg.Connection[Any], source: str, organisation: str | None) -> None:
+    """Keep whose forms a source holds, so that a release counts the rows of its own organisation."""
+    if organisation is None:
+        warehouse.execute("delete from ops.source_organisations where source = %s", (source,))
+    else:
+        warehouse.execute(
+            "insert into ops.source_organisations as known values (%s, %s) on conflict (source) do update "
+            "set organisation_code = excluded.organisation_code "
+            "where known.organisation_code <> excluded.organisation_code",
+            (source, organisation),
+        )
+
+
 def overlooked(settings: Settings) -> list[str]:
     """Return a line for each file that lies in a source's folder and that no form would read.
 
@@ -129,6 +148,7 @@ def extract(
     origin = open_source(config)
     with connect(settings, "vmeste_loader") as warehouse:
         warehouse.autocommit = True  # a slow source must not hold a transaction open
+        _claim(warehouse, source, config.organisation_code)
         found = warehouse.execute(
             "select cursor from ops.cursors where source = %s and form_id = %s", (source, form_id)
         ).fetchone()

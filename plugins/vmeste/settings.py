@@ -19,11 +19,14 @@ ROOT = Path(__file__).resolve().parents[2]
 EXPECTED = {
     "VMESTE_HOME": "a folder that this user may write to, without blanks in its path, e.g. .vmeste",
     "VMESTE_FORMS": "the folder of the instruments, e.g. forms",
-    "VMESTE_SOURCES": "a YAML file that says which form lives where, e.g. forms/sources.yml",
+    "VMESTE_SOURCES": "a YAML file that says which form lives where, e.g. forms/sources.yml, or a folder of such "
+    "files, one for each organisation",
     "VMESTE_WAREHOUSE_URL": "postgresql://user:password@host:5432/database, or empty for the embedded PostgreSQL",
     "VMESTE_VAULT_URL": "postgresql://user:password@host:5432/another_database, or empty for the embedded PostgreSQL",
     "VMESTE_LANDING": "a folder or an object store address, e.g. .vmeste/landing or s3://bucket/landing",
     "VMESTE_BACKUP_DAYS": "for how many days copies of the databases are kept, 1 to 3650, e.g. 30",
+    "VMESTE_ORGANISATION": "the code of one organisation, as the registration of pairs has it, or empty",
+    "VMESTE_PROGRAMME": "the code of one programme, as the registration of pairs has it, or empty",
     "VMESTE_TIMEZONE": "a name from the IANA time zone database, e.g. Europe/Moscow",
 }
 
@@ -44,6 +47,8 @@ class Settings(BaseSettings):
     vault_url: str = ""
     landing: str = ""
     timezone: str = "Europe/Moscow"
+    organisation: str = ""
+    programme: str = ""
     backup_days: int = Field(default=30, ge=1, le=3650)
 
     @field_validator("home")
@@ -66,9 +71,9 @@ class Settings(BaseSettings):
 
     @field_validator("sources")
     @classmethod
-    def _sources_is_a_file(cls, value: Path) -> Path:
+    def _sources_is_there(cls, value: Path) -> Path:
         sources = value.expanduser().resolve()
-        if not sources.is_file():
+        if not sources.exists():
             raise ValueError(f"there is no file {sources}")
         return sources
 

@@ -139,7 +139,7 @@ def test_what_is_asked_for_is_an_answer_and_a_reason(dag: DAG) -> None:
     """The DAG's own parameter is not asked of the approvers."""
     for name in ("approve_method", "approve_director"):
         assert set(dag.get_task(name).serialized_params) == {"reason"}
-    assert set(dag.params) == {"known"}
+    assert set(dag.params) == {"known", "organisation", "programme"}
 
 
 @pytest.mark.parametrize(("option", "goes_on"), [("Approve", True), ("Reject", False)])

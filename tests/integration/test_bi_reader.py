@@ -190,7 +190,7 @@ def test_the_last_sync_of_each_form_is_shown_without_its_error(dashboards: psyco
     rows = dashboards.execute("select * from published.sync_status order by form_id").fetchall()
     assert list(rows[0]) == [
         *("source", "form_id", "last_started_at", "last_finished_at", "state", "server_count", "received", "accepted"),
-        *("quarantined", "voided", "unchanged", "hours_since_success"),
+        *("quarantined", "voided", "unchanged", "hours_since_success", "organisation_code"),
     ]
     told = [(row["form_id"], row["state"], row["server_count"], round(row["hours_since_success"])) for row in rows]
     assert told == [("f4_meeting", "failed", 0, 50), ("f7_followup", "complete", 4, 3)]
@@ -198,7 +198,7 @@ def test_the_last_sync_of_each_form_is_shown_without_its_error(dashboards: psyco
 
 def test_refused_rows_are_counted_by_age(dashboards: psycopg.Connection[Any]) -> None:
     rows = dashboards.execute("select * from published.quarantine_ages order by rule, sort_order").fetchall()
-    assert list(rows[0]) == ["form_id", "rule", "age_band_ru", "sort_order", "open_rows"]
+    assert list(rows[0]) == ["form_id", "rule", "age_band_ru", "sort_order", "open_rows", "organisation_code"]
     assert [(row["rule"], row["age_band_ru"], row["open_rows"]) for row in rows] == [
         ("duplicate", "до 1 дня", 1),
         ("duplicate", "1–7 дней", 2),

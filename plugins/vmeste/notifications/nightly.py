@@ -12,7 +12,6 @@ from vmeste.warehouse.connect import connect
 CLOSING_DAYS = 7
 """So many days before the window of a follow-up closes it is told of a last time."""
 
-RELEASE_DAG = "refresh_quarterly_indicators"
 WAITS = "awaiting_input"
 
 

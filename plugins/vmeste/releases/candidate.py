@@ -23,6 +23,7 @@ from vmeste.releases.explaining import ARRIVED_AT, EVENT_COLUMNS, columns_of_raw
 from vmeste.releases.hidden_flow import hide_flow, told_flow
 from vmeste.releases.hidden_readiness import CELLS, hide_readiness
 from vmeste.releases.overlaps import ClosedQuarters, hide_differences, may_tell_window, read_told
+from vmeste.releases.programmes import ALONE, Programme
 from vmeste.releases.quarters import Quarter
 from vmeste.releases.small_counts import hide_follow_ups
 
@@ -249,6 +250,7 @@ class Candidate:
 
     quarter: Quarter
     cutoff_at: datetime  # aware, in the programme's zone
+    programme_of: Programme = ALONE
     indicators: tuple[IndicatorValue, ...]  # the quarter with its splits, the headlines up to eight quarters back
     definitions: tuple[Definition, ...]
     parameters: tuple[Parameter, ...] = ()
@@ -323,6 +325,7 @@ def read_candidate(
     cutoff_at: datetime | None = None,
     zone: tzinfo = ZoneInfo("Europe/Moscow"),  # noqa: B008 - immutable
     form_titles: Mapping[str, str] | None = None,
+    programme_of: Programme = ALONE,
 ) -> Candidate:
     """Read a quarter from the schemas ``<prefix>marts`` and ``<prefix>seeds``, all from one snapshot.
 
@@ -333,6 +336,7 @@ def read_candidate(
         cutoff_at: as of when the marts were built; the quarter's own cut-off, or a later one for a restatement.
         zone: decides the cut-off.
         form_titles: Russian titles of the forms, for the page's caveats and the workbook.
+        programme_of: whose figures the schemas show.
 
     Raises:
         CandidateError: a relation is missing, or has no row of this quarter.
@@ -353,6 +357,7 @@ def read_candidate(
             return Candidate(
                 quarter=quarter,
                 cutoff_at=cutoff_at,
+                programme_of=programme_of,
                 indicators=indicators,
                 definitions=definitions,
                 parameters=parameters,
@@ -686,6 +691,7 @@ def _quarantined(reader: _Reader, cutoff_at: datetime) -> tuple[tuple[Quarantine
         found = reader.rows(
             "select refused.rules from quarantine.rows as refused "
             "where refused.form_id = %s and refused.arrived_at <= %s and refused.state <> 'released' "
+            "and refused.source <> all((select ops.unseen_sources())::text[]) "
             "and (refused.state <> 'waived' or refused.resolved_at > %s) "
             "and not exists (select from quarantine.rows as later where later.source = refused.source "
             "and later.form_id = refused.form_id and later.submission_id = refused.submission_id "
@@ -708,7 +714,8 @@ def _late(reader: _Reader, quarter: Quarter, former_cutoff_at: datetime, cutoff_
             continue
         (row,) = reader.rows(
             "select count(*)::int as rows from raw.{form} "
-            "where {arrived_at} > %s and {arrived_at} <= %s and {event} < %s",
+            "where {arrived_at} > %s and {arrived_at} <= %s and {event} < %s "
+            "and _source <> all((select ops.unseen_sources())::text[])",
             (former_cutoff_at, cutoff_at, quarter.starts_on),
             form=sql.Identifier(form_id),
             event=event,
@@ -726,7 +733,7 @@ def _submissions(reader: _Reader, cutoff_at: datetime) -> tuple[FormCount, ...]:
             "with visible as ("
             " select distinct on (_source, _submission_id) _form_version, _operation,"
             " count(*) over (partition by _source, _submission_id) as versions"
-            " from raw.{form} where {arrived_at} <= %s"
+            " from raw.{form} where {arrived_at} <= %s and _source <> all((select ops.unseen_sources())::text[])"
             " order by _source, _submission_id, {arrived_at} desc, _ingested_at desc, _content_hash desc"
             ") select _form_version as form_version, count(*)::int as submissions, sum(versions)::int as versions "
             "from visible where _operation = 'upsert' group by 1 order by 1",

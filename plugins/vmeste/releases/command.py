@@ -20,6 +20,8 @@ _REFUSALS: LiteralString = (
     "select role, user_name, kind, refused_at::date as refused, reason from ledger.refusals "
     "where release_id = %s order by refused_at"
 )
+ORGANISATION = typer.Option(help="Whose, where several organisations are registered.")
+PROGRAMME = typer.Option(help="Which programme, where the organisation has several.")
 KNOWN = typer.Option(help="For a restatement: the later quarter as of whose cut-off it is computed, e.g. 2022-Q1.")
 
 
@@ -27,12 +29,14 @@ def known_errors() -> tuple[type[Exception], ...]:
     """Return the errors of releases whose message says all."""
     from vmeste.releases.candidate import CandidateError
     from vmeste.releases.explaining import ExplanationError
+    from vmeste.releases.programmes import ProgrammeNotChosen
     from vmeste.releases.publish import PublishError
     from vmeste.releases.refusals import CandidateBusy, ChecksFailed, FilesNotWritten, GateClosed
 
     return (
         CandidateError,
         ExplanationError,
+        ProgrammeNotChosen,
         PublishError,
         CandidateBusy,
         ChecksFailed,
@@ -46,11 +50,13 @@ def prepare(
     quarter: Annotated[str, typer.Argument(help="Which quarter, e.g. 2021-Q4.")],
     known: Annotated[str, KNOWN] = "",
     by: Annotated[str, typer.Option(help="Who prepares it; the director who releases must be another.")] = "",
+    organisation: Annotated[str, ORGANISATION] = "",
+    programme: Annotated[str, PROGRAMME] = "",
 ) -> None:
     """Compute a quarter as of its cut-off and write its page and workbook as a draft, as the DAG does."""
     from vmeste.releases import steps
 
-    settings = _ready()
+    settings = _of(_ready(), organisation, programme)
     as_of = _quarter(known) if known else None
     said = steps.prepare(settings, _quarter(quarter), by or f"cli:{getpass.getuser()}", datetime.now(UTC), as_of)
     typer.echo(said["verdict"])
@@ -169,12 +175,14 @@ def declare_error(
     quarter: Annotated[str, typer.Argument(help="Which released quarter is wrong, e.g. 2021-Q4.")],
     reason: Annotated[str, typer.Option(help="What is wrong, for those who will read the restatement.")],
     by: Annotated[str, typer.Option(help="Who declares it.")],
+    organisation: Annotated[str, ORGANISATION] = "",
+    programme: Annotated[str, PROGRAMME] = "",
 ) -> None:
     """Declare an error in a released quarter: its next preparation becomes a revision, however little it moves."""
     from vmeste.releases import publish
     from vmeste.warehouse.connect import connect
 
-    with connect(_ready(), "vmeste_transformer") as connection:
+    with connect(_of(_ready(), organisation, programme), "vmeste_transformer") as connection:
         publish.declare_error(connection, str(_quarter(quarter)), reason, by)
     typer.echo(f"declared; mend it, then run {quarter} again: the revision will name this error")
 
@@ -190,11 +198,19 @@ def withdraw(
     from vmeste.releases import publish
     from vmeste.warehouse.connect import connect
 
-    with connect(_ready(), "vmeste_transformer") as connection:
+    with connect(_of(_ready(), release_id=release_id), "vmeste_transformer") as connection:
         publish.withdraw(
             connection, release_id=release_id, role=role, user=by, withdrawn_at=datetime.now(UTC), reason=reason
         )
     typer.echo(f"withdrawn: {release_id} will not be released by the approvals given until now")
+
+
+def _of(settings: Settings, organisation: str = "", programme: str = "", release_id: str = "") -> Settings:
+    """Return settings that name one programme of one organisation."""
+    from vmeste.releases.programmes import chosen
+
+    asked = {name: code for name, code in (("organisation", organisation), ("programme", programme)) if code}
+    return chosen(settings.model_copy(update=asked), release_id)[0]
 
 
 def _ready() -> Settings:

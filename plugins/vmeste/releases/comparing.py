@@ -29,6 +29,7 @@ from vmeste.releases.explaining import (
     net,
     net_changes,
 )
+from vmeste.releases.programmes import quarter_of
 from vmeste.releases.quarters import Quarter
 from vmeste.releases.restating import DISCLOSURE, Thresholds, moved_points, reasons
 
@@ -59,7 +60,7 @@ class Difference:
     @property
     def of_quarter(self) -> str:
         """The quarter of the release, which carries cohorts of other quarters too."""
-        return self.of_release_id.rpartition("-r")[0]
+        return quarter_of(self.of_release_id)
 
     @property
     def is_silent(self) -> bool:

@@ -190,7 +190,7 @@ def net_changes(form_id: str) -> sql.Composed:
     return sql.SQL(
         "versions as (select _source, _submission_id, _operation, _ingested_at, _content_hash, "
         "{arrived} as arrived_at, {arrived} <= %(old)s and _ingested_at <= %(built)s as was_known "
-        "from raw.{form} where {arrived} <= %(new)s), "
+        "from raw.{form} where {arrived} <= %(new)s and _source <> all((select ops.unseen_sources())::text[])), "
         "former as (select distinct on (_source, _submission_id) * from versions where was_known "
         "order by _source, _submission_id, arrived_at desc, _ingested_at desc, _content_hash desc), "
         "latter as (select distinct on (_source, _submission_id) * from versions "

@@ -23,7 +23,7 @@ from psycopg import sql
 
 from vmeste.approvers import get_approvers
 from vmeste.forms import load_forms
-from vmeste.ingest import plan
+from vmeste.ingest import others_sources, plan
 from vmeste.releases import candidate as candidates
 from vmeste.releases import companion_tables, comparing, pack
 from vmeste.releases.candidate import Candidate, with_readiness
@@ -31,6 +31,7 @@ from vmeste.releases.checks import failed_checks
 from vmeste.releases.erasures import hide_erased
 from vmeste.releases.explaining import ARRIVED_AT, columns_of_raw
 from vmeste.releases.page import PageError
+from vmeste.releases.programmes import OWN_PREFIX, chosen, show_own
 from vmeste.releases.publish import (
     Approval,
     Assessment,
@@ -55,7 +56,11 @@ from vmeste.warehouse.turns import ERASURE
 logger = logging.getLogger(__name__)
 
 KINDS = tuple(pack.KINDS)
-MARTS = "candidate_marts"
+BUILT_PREFIX = "candidate_"
+BUILT_MARTS = f"{BUILT_PREFIX}marts"
+MARTS = f"{OWN_PREFIX}marts"
+"""The candidate's marts as the release's own programme sees them."""
+
 _CLEAR = "clear the task `release`: the approvals still count"
 BUILDS = 3
 """So often a candidate is built before rows that go on arriving are taken for a fault."""
@@ -96,10 +101,17 @@ def gate(settings: Settings, quarter: Quarter, now: datetime, known: Quarter | N
     Raises:
         GateClosed: lists every reason.
     """
+    settings, _ = chosen(settings)
     cutoff_at = cutoff_of(settings, quarter, known)
     if now < cutoff_at:
         raise GateClosed(f"{known or quarter} closes on {cutoff_at:%d.%m.%Y %H:%M %Z}: refresh it after that")
-    wanted = {(item["source"], item["form_id"]) for items in plan(settings).values() for item in items}
+    others = others_sources(settings, settings.organisation)
+    wanted = {
+        (item["source"], item["form_id"])
+        for items in plan(settings).values()
+        for item in items
+        if item["source"] not in others  # what another organisation has not sent holds nobody else up
+    }
     with connect(settings, "vmeste_transformer") as connection:
         rows = connection.execute(
             "select distinct on (source, form_id) source, form_id, state, error, greatest(asked_at, ("
@@ -110,7 +122,9 @@ def gate(settings: Settings, quarter: Quarter, now: datetime, known: Quarter | N
             "from ops.sync_runs as runs left join ops.cursors using (source, form_id) "
             "order by source, form_id, finished_at desc"
         ).fetchall()
-        waiting = connection.execute("select count(*) from quarantine.rows where state = 'open'").fetchone()
+        waiting = connection.execute(
+            "select count(*) from quarantine.rows where state = 'open' and source <> all(%s)", (sorted(others),)
+        ).fetchone()
     syncs = {(str(source), str(form_id)): found for source, form_id, *found in rows}
     reasons = [f"{source}, {form_id}: never read" for source, form_id in sorted(wanted - syncs.keys())]
     for source, form_id in sorted(wanted & syncs.keys()):
@@ -138,6 +152,7 @@ def build_candidate(settings: Settings, quarter: Quarter, known: Quarter | None 
         CandidateBusy: another refresh is at it.
         TransformError: a model or a test failed.
     """
+    settings, _ = chosen(settings)
     with _turn(settings) as connection:
         _build(settings, connection, quarter, cutoff_of(settings, quarter, known))
 
@@ -151,6 +166,7 @@ def validate(settings: Settings, quarter: Quarter, known: Quarter | None = None)
     Raises:
         MartsRejected, ChecksFailed: name what failed.
     """
+    settings, _ = chosen(settings)
     with _turn(settings) as connection:
         candidate = _candidate(settings, connection, quarter, known)
         summary = validate_marts(settings, "candidate")
@@ -168,6 +184,7 @@ def render(settings: Settings, quarter: Quarter, prepared_by: str, known: Quarte
         are no restatement), ``checksum`` of what is shown, ``summary`` in Markdown, ``verdict`` in a sentence, and the
         files' paths by kind, as in ``pack.KINDS``.
     """
+    settings, _ = chosen(settings)
     with _turn(settings) as connection:
         candidate = _candidate(settings, connection, quarter, known)
         found = _draft(settings, connection, candidate, prepared_by)
@@ -200,6 +217,7 @@ def prepare(
     settings: Settings, quarter: Quarter, prepared_by: str, now: datetime, known: Quarter | None = None
 ) -> dict[str, str]:
     """Do all that comes before the approvals: gate, candidate, checks, the pack as a draft."""
+    settings, _ = chosen(settings)
     gate(settings, quarter, now, known)
     build_candidate(settings, quarter, known)
     validate(settings, quarter, known)
@@ -236,7 +254,8 @@ def release(
         PublishError: other figures than those approved stand in the candidate, or an approval does not count.
         FilesNotWritten: a full disk, or a page that cannot be made; says whether the release stands.
     """
-    _by_those_asked(approvals)
+    settings, _ = chosen(settings)
+    _by_those_asked(approvals, settings.organisation)
     with _turn(settings) as connection:
         candidate = _candidate(settings, connection, quarter, known)
         if checksum_of(candidate) != checksum:
@@ -339,7 +358,7 @@ def _build(
 ) -> None:
     rules = rules_checksum(settings)
     connection.execute("delete from ledger.candidate")
-    connection.execute(f"drop table if exists {MARTS}.{comparing.REBUILT}")
+    connection.execute(f"drop table if exists {BUILT_MARTS}.{comparing.REBUILT}")
     former = connection.execute(
         "select release_id, cutoff_at from published.releases where built_at is not null "
         "and rules_checksum is distinct from %s and release_id = any(%s)",
@@ -347,7 +366,7 @@ def _build(
             rules,
             [
                 *comparing.earlier_releases(connection, quarter, as_of),
-                *(f"{quarter}-r{revision}" for (revision,) in _standing_revision(connection, quarter)),
+                *_standing_revision(connection, quarter),
             ],
         ),
     ).fetchall()
@@ -377,25 +396,24 @@ def _build(
     connection.commit()
 
 
-def _standing_revision(connection: psycopg.Connection[Any], quarter: Quarter) -> list[tuple[int]]:
-    return connection.execute(
-        "select max(revision) from published.releases where state = 'released' and quarter = %s "
-        "having max(revision) is not null",
-        (str(quarter),),
+def _standing_revision(connection: psycopg.Connection[Any], quarter: Quarter) -> list[str]:
+    found = connection.execute(
+        "select release_id from published.release_ledger where state = 'released' and quarter = %s", (str(quarter),)
     ).fetchall()
+    return [release_id for (release_id,) in found]
 
 
 def _keep_rebuilt(connection: psycopg.Connection[Any], release_id: str) -> None:
-    table = sql.Identifier(MARTS, comparing.REBUILT)
+    table = sql.Identifier(BUILT_MARTS, comparing.REBUILT)
     connection.execute(
         sql.SQL(
             "create table if not exists {table} as "
             "select ''::text as release_id, outcomes.* from {marts}.fct_indicator_outcome as outcomes with no data"
-        ).format(table=table, marts=sql.Identifier(MARTS))
+        ).format(table=table, marts=sql.Identifier(BUILT_MARTS))
     )
     connection.execute(
         sql.SQL("insert into {table} select %s, outcomes.* from {marts}.fct_indicator_outcome as outcomes").format(
-            table=table, marts=sql.Identifier(MARTS)
+            table=table, marts=sql.Identifier(BUILT_MARTS)
         ),
         (release_id,),
     )
@@ -423,7 +441,17 @@ def _candidate(
         logger.info("the candidate of %s as of %s is not there any more: building it again", quarter, as_of)
         _build(settings, connection, quarter, as_of)
     titles = {form.form_id: form.title_ru for form in load_forms(settings.forms).values()}
-    candidate = candidates.read_candidate(connection, quarter, cutoff_at=as_of, zone=settings.zone, form_titles=titles)
+    _, programme = chosen(settings)
+    show_own(connection, programme, BUILT_PREFIX)
+    candidate = candidates.read_candidate(
+        connection,
+        quarter,
+        OWN_PREFIX,
+        cutoff_at=as_of,
+        zone=settings.zone,
+        form_titles=titles,
+        programme_of=programme,
+    )
     candidate = hide_erased(connection, candidate)
     found = _draft(settings, connection, candidate, "nobody")
     frozen = companion_tables.frozen_readiness(connection, found.release.release_id)
@@ -470,9 +498,9 @@ def _silent_changes(connection: psycopg.Connection[Any], candidate: Candidate) -
     ]
 
 
-def _by_those_asked(approvals: Sequence[Approval]) -> None:
+def _by_those_asked(approvals: Sequence[Approval], organisation: str) -> None:
     """Refuse an approval by anybody but the two people who are asked, whoever let the answer through."""
-    approvers = get_approvers()
+    approvers = get_approvers().of(organisation)
     asked = {"method": approvers.method_owner, "director": approvers.director}
     for approval in approvals:
         if approval.user.strip().casefold() != asked[approval.role].strip().casefold():

@@ -1,4 +1,7 @@
-"""``sources.yml``: which form lives where. Read once, checked whole, every fault named by file, key and expectation."""
+"""``sources.yml``, or a folder of one file for each organisation: which form lives where.
+
+Read once, checked whole, every fault named by file, key and expectation.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from vmeste.sources.errors import SourceError
 
 EXPECTED = {
+    "organisation_code": "the organisation of this file's forms, as the registration of pairs codes it",
     "stages": "stage name → list of form ids, read in this order, e.g. `people: [r1_mentee, r2_mentor]`",
     "sources": "a list of sources, each with name, kind, time_zone, forms, and what its kind needs",
     "name": "a short word of letters, digits, - and _, different for each source, e.g. centre",
@@ -158,6 +162,7 @@ class GoogleForm(ServerForm):
 class _Source(_Strict):
     name: Annotated[str, AfterValidator(_is_name)]
     time_zone: Annotated[str, AfterValidator(_is_zone)]  # of moments that name none themselves
+    organisation_code: Annotated[str, AfterValidator(_is_name)] | None = None  # None: forms of every organisation
 
 
 class FilesConfig(_Source):
@@ -229,6 +234,7 @@ SourceConfig = FilesConfig | ServerConfig
 class SourcesConfig(_Strict):
     """The whole file: forms by stage in reading order, and the sources."""
 
+    organisation_code: Annotated[str, AfterValidator(_is_name)] | None = None  # of each source that names none itself
     stages: Annotated[Mapping[str, list[str]], Field(min_length=1)]
     sources: Annotated[
         list[Annotated[SourceConfig, Field(discriminator="kind")]],
@@ -253,13 +259,39 @@ class SourcesConfig(_Strict):
                     )
         return self
 
+    @property
+    def organisations(self) -> dict[str, str]:
+        """Return source → organisation, without the sources that hold every organisation's forms."""
+        return {source.name: source.organisation_code for source in self.sources if source.organisation_code}
+
 
 def load_sources(path: Path) -> SourcesConfig:
-    """Read ``sources.yml``.
+    """Read ``sources.yml``, or every ``*.yml`` of a folder, in the order of their names.
+
+    Files of a folder name their sources differently, and each form stands in the same stage in all of them. The forms
+    of a stage are read in the order of the first file that has them.
 
     Raises:
         SourceError: it cannot be read or something in it is wrong; names the file, the key and what is expected.
     """
+    if not path.is_dir():
+        return _read(path)
+    files = sorted(path.glob("*.yml"))
+    if not files:
+        raise SourceError(f"{path} holds no *.yml file. Expected: one file for each organisation, as forms/sources.yml")
+    configs = [_read(file) for file in files]
+    stages: dict[str, list[str]] = {}
+    for config in configs:
+        for stage, form_ids in config.stages.items():
+            stages[stage] = [*stages.get(stage, []), *(one for one in form_ids if one not in stages.get(stage, []))]
+    try:
+        return SourcesConfig(stages=stages, sources=[source for config in configs for source in config.sources])
+    except ValidationError as error:
+        said = (str(problem["msg"]).removeprefix("Value error, ") for problem in error.errors())
+        raise SourceError("\n".join(f"{path}, its files together: {line}" for line in said)) from None
+
+
+def _read(path: Path) -> SourcesConfig:
     try:
         written = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_UniqueKeys)  # noqa: S506 (a SafeLoader)
     except OSError as error:
@@ -279,9 +311,10 @@ def load_sources(path: Path) -> SourcesConfig:
     return config.model_copy(
         update={
             "sources": [
-                source.model_copy(update={"location": _absolute(source.location, folder)})
-                if isinstance(source, FilesConfig)
-                else source
+                source.model_copy(
+                    update={"organisation_code": source.organisation_code or config.organisation_code}
+                    | ({"location": _absolute(source.location, folder)} if isinstance(source, FilesConfig) else {})
+                )
                 for source in config.sources
             ]
         }

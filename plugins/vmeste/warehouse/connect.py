@@ -30,5 +30,10 @@ def vault_url(settings: Settings) -> str:
 
 
 def connect(settings: Settings, role: Role | None = None) -> psycopg.Connection[tuple[Any, ...]]:
-    """Open the warehouse as a role."""
-    return psycopg.connect(warehouse_url(settings, role))
+    """Open the warehouse as a role; where the settings name an organisation or a programme, its rows alone are seen."""
+    connection = psycopg.connect(warehouse_url(settings, role))
+    for name in ("organisation", "programme"):
+        if code := getattr(settings, name):
+            connection.execute("select set_config(%s, %s, false)", (f"vmeste.{name}", code))
+    connection.commit()
+    return connection

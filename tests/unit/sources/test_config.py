@@ -108,3 +108,50 @@ def test_the_committed_file_names_the_forms_that_there_are() -> None:
     staged = [form_id for form_ids in config.stages.values() for form_id in form_ids]
     assert sorted(staged) == sorted(load_forms(REPOSITORY / "forms"))
     assert all(Path(source.location).is_dir() for source in config.sources if isinstance(source, FilesConfig))
+
+
+def of_two_organisations(folder: Path) -> Path:
+    """A folder with a file for each organisation."""
+    sources = folder / "sources"
+    sources.mkdir()
+    for code in ("one", "two"):
+        text = f"organisation_code: {code}\n{GOOD.replace('name: centre', f'name: centre_{code}')}"
+        (sources / f"{code}.yml").write_text(text, encoding="utf-8")
+    return sources
+
+
+def test_a_folder_holds_a_file_for_each_organisation(tmp_path: Path) -> None:
+    sources = of_two_organisations(tmp_path)
+    config = load_sources(sources)
+    assert config.organisations == {"centre_one": "one", "centre_two": "two"}
+    assert config.stages == {"pairs": ["r3_pair"], "surveys": ["f4_meeting"]}
+    assert {source.location for source in config.sources if isinstance(source, FilesConfig)} == {
+        str(sources / "exports")
+    }
+
+
+def test_a_source_may_name_its_organisation_itself(tmp_path: Path) -> None:
+    text = GOOD.replace("kind: files", "kind: files\n    organisation_code: three")
+    assert load_sources(write(tmp_path, text)).organisations == {"centre": "three"}
+    assert load_sources(write(tmp_path, f"organisation_code: one\n{text}")).organisations == {"centre": "three"}
+    assert load_sources(write(tmp_path, GOOD)).organisations == {}
+
+
+def test_files_of_a_folder_must_agree(tmp_path: Path) -> None:
+    sources = of_two_organisations(tmp_path)
+    other = (sources / "two.yml").read_text(encoding="utf-8")
+    (sources / "two.yml").write_text(other.replace("centre_two", "centre_one"), encoding="utf-8")
+    with pytest.raises(SourceError, match="its files together: sources: 2 sources are called centre_one"):
+        load_sources(sources)
+    moved = other.replace("pairs: [r3_pair]", "pairs: [f4_meeting]").replace(
+        "[f4_meeting]\nsources", "[r3_pair]\nsources"
+    )
+    (sources / "two.yml").write_text(moved, encoding="utf-8")
+    with pytest.raises(SourceError, match=r"its files together: stages: .* stands in 2 places"):
+        load_sources(sources)
+    (sources / "two.yml").write_text("stages: 1", encoding="utf-8")
+    with pytest.raises(SourceError, match=r"two\.yml, stages"):
+        load_sources(sources)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match=r"holds no \*\.yml file"):
+        load_sources(tmp_path / "empty")
