@@ -7,15 +7,9 @@ pairs as (
 
 ),
 
-programmes as (
-
-    select * from {{ ref('int_programmes_run') }}
-
-),
-
 quarters as (
 
-    select * from {{ ref('int_windows_opened') }}
+    select * from {{ ref('int_organisation_windows_opened') }}
     where period_view = 'quarter'
 
 ),
@@ -29,8 +23,8 @@ forms as (
 final as (
 
     select
-        programmes.organisation_code,
-        programmes.programme_code,
+        quarters.organisation_code,
+        quarters.programme_code,
         quarters.quarter,
         forms.form,
         count(*) filter (
@@ -43,15 +37,14 @@ final as (
         count(*) filter (
             where pairs.ended_on between quarters.window_starts_on and quarters.window_ends_on
         ) as ended
-    from programmes
-    cross join quarters
+    from quarters
     cross join forms
     left join pairs
         on
-            programmes.organisation_code = pairs.organisation_code
-            and programmes.programme_code = pairs.programme_code
+            quarters.organisation_code = pairs.organisation_code
+            and quarters.programme_code = pairs.programme_code
             and forms.form in ('all', pairs.form)
-    group by programmes.organisation_code, programmes.programme_code, quarters.quarter, forms.form
+    group by quarters.organisation_code, quarters.programme_code, quarters.quarter, forms.form
 
 )
 
