@@ -19,6 +19,7 @@ from vmeste.forms import Form, load_forms
 from vmeste.forms.columns import answer_columns
 from vmeste.forms.repeats import members_of, members_text
 from vmeste.privacy import vault
+from vmeste.privacy.code_spaces import prefix_of
 from vmeste.settings import Settings
 from vmeste.sources import ServerConfig, SourceConfig, load_sources, open_source
 from vmeste.sources.base import Extraction, Submission
@@ -80,17 +81,30 @@ def others_sources(settings: Settings, organisation: str) -> set[str]:
     return {source for source, code in organisations.items() if organisation and code != organisation}
 
 
-def _claim(warehouse: psycopg.Connection[Any], source: str, organisation: str | None) -> None:
-    """Keep whose forms a source holds, so that a release counts the rows of its own organisation."""
-    if organisation is None:
-        warehouse.execute("delete from ops.source_organisations where source = %s", (source,))
-    else:
-        warehouse.execute(
-            "insert into ops.source_organisations as known values (%s, %s) on conflict (source) do update "
-            "set organisation_code = excluded.organisation_code "
-            "where known.organisation_code <> excluded.organisation_code",
-            (source, organisation),
+def _claim(settings: Settings, warehouse: psycopg.Connection[Any], source: str, organisation: str | None) -> str:
+    """Keep whose forms a source holds, so that a release counts its own rows; return what stands before its codes.
+
+    Raises:
+        SourceError: the source was read as another organisation's.
+    """
+    (claimed, was_read) = warehouse.execute(
+        "select (select organisation_code from ops.source_organisations where source = %s), "
+        "exists (select from ops.sync_runs where source = %s)",
+        (source, source),
+    ).fetchone() or (None, False)
+    if claimed not in (None, organisation):
+        raise SourceError(
+            f"{source} was read as a source of {claimed}, and sources.yml says {organisation or 'nothing'} now: the "
+            "same codes would be other people. Give it back its organisation_code, or another name"
         )
+    if organisation is None:
+        return ""
+    if claimed is None:
+        warehouse.execute(
+            "insert into ops.source_organisations values (%s, %s) on conflict do nothing", (source, organisation)
+        )
+    with psycopg.connect(vault_url(settings)) as connection:
+        return prefix_of(connection, organisation, was_read_before=claimed is None and was_read)
 
 
 def overlooked(settings: Settings) -> list[str]:
@@ -148,7 +162,7 @@ def extract(
     origin = open_source(config)
     with connect(settings, "vmeste_loader") as warehouse:
         warehouse.autocommit = True  # a slow source must not hold a transaction open
-        _claim(warehouse, source, config.organisation_code)
+        prefix = _claim(settings, warehouse, source, config.organisation_code)
         found = warehouse.execute(
             "select cursor from ops.cursors where source = %s and form_id = %s", (source, form_id)
         ).fetchone()
@@ -204,7 +218,7 @@ def extract(
         len(vanished),
         extraction.server_total,
     )
-    rows = landed_chunks(settings, form, chain(given, gone))
+    rows = landed_chunks(settings, form, chain(given, gone), prefix)
     return landing.write(settings.landing_url, header, list(answer_columns(form)), rows)
 
 
@@ -259,13 +273,16 @@ def _returned(submission: Submission, deleted_at: Mapping[str, datetime], starte
 
 
 def landed_chunks(
-    settings: Settings, form: Form, submissions: Iterable[Submission]
+    settings: Settings, form: Form, submissions: Iterable[Submission], prefix: str = ""
 ) -> Iterator[list[dict[str, str | None]]]:
-    """Yield landed rows a chunk at a time; what identifies people is in the vault before a chunk leaves here."""
+    """Yield landed rows a chunk at a time; what identifies people is in the vault before a chunk leaves here.
+
+    ``prefix`` stands before the codes in the vault (``privacy.code_spaces``).
+    """
     remaining = iter(submissions)
     while chunk := [_storable(form, submission) for submission in islice(remaining, ROWS_A_CHUNK)]:
         with psycopg.connect(vault_url(settings)) as connection:
-            opened = vault.split(connection, form, chunk)
+            opened = vault.split(connection, form, chunk, prefix)
         yield [_landed(submission) for submission in opened]
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import psycopg
 
 from vmeste import ingest
+from vmeste.privacy.code_spaces import SEPARATOR, written
 from vmeste.settings import Settings
 from vmeste.warehouse.connect import connect, vault_url
 from vmeste.warehouse.references import current_versions
@@ -28,7 +29,7 @@ _WIDTHS = (32, 14, 34, 38, 80, 30, 12, 18)
 _WRITTEN = ".lists"
 """Names of the lists of the last time: of other files in the folder we know nothing."""
 
-_CODE = re.compile(r"[\w-]{1,40}")
+_CODE = re.compile(r"[\w-]{1,80}")
 
 
 def write(settings: Settings, folder: Path | None = None) -> dict[str, int]:
@@ -115,9 +116,11 @@ def _by_curator(settings: Settings) -> dict[str, list[tuple[str, ...]]]:
 def _codes(settings: Settings, keys: set[str]) -> dict[str, str]:
     with psycopg.connect(vault_url(settings)) as vault:
         rows = vault.execute(
-            "select key, code from vault.keys where kind in ('pair', 'curator') and key = any(%s)", (sorted(keys),)
+            "select key, code, kind from vault.keys where kind in ('pair', 'curator') and key = any(%s)",
+            (sorted(keys),),
         )
-        return dict(rows.fetchall())
+        # two organisations may have a curator of the same code, and neither may read the other's list
+        return {key: name.replace(SEPARATOR, "_") if kind == "curator" else written(name) for key, name, kind in rows}
 
 
 def _write_workbook(path: Path, rows: list[tuple[str, ...]]) -> None:

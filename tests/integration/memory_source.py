@@ -15,6 +15,7 @@ class MemorySource:
     """Gives what ``submissions`` hold for a form; has news whenever ``is_news``."""
 
     name: str = "memory"
+    organisation_code: str | None = None
     submissions: dict[str, list[Submission]] = field(default_factory=dict)
     refusals: tuple[Refusal, ...] = ()
     lost: int = 0

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from vmeste.forms import load_forms
+from vmeste.privacy.code_spaces import names_of, prefix_of, written
 from vmeste.privacy.vault import split
 from vmeste.settings import ROOT, Settings
 from vmeste.sources.base import CONTENT_ID_PREFIX, Submission
@@ -79,3 +80,24 @@ def test_a_renamed_code_column_does_not_land_in_the_open(vault: psycopg.Connecti
     meeting = replace(MENTEE, form_id="f4_meeting", answers={"pair_code": "П-2"}, extra={"погода": "снег"})
     (opened,) = split(vault, FORMS["f4_meeting"], [meeting])
     assert opened.extra == {"погода": "снег"}
+
+
+def test_the_same_code_at_two_organisations_is_two_people(vault: psycopg.Connection[Any]) -> None:
+    one, two = (prefix_of(vault, organisation) for organisation in ("one", "two"))
+    keys = [
+        split(vault, FORMS["r1_mentee"], [replace(MENTEE, source=source)], prefix)[0].answers["mentee_key"]
+        for source, prefix in (("centre", one), ("other", two), ("third", one), ("shared", ""))
+    ]
+    assert keys[0] == keys[2], "two sources of one organisation speak of the same people"
+    assert len(set(keys)) == 3
+    assert names_of(vault, "В-1", "two") == ["two:В-1"]
+    assert names_of(vault, "В-1", None) == ["one:В-1", "two:В-1", "В-1"]
+    assert written("two:В-1") == written("В-1") == "В-1"
+
+
+def test_codes_that_were_known_before_keep_their_keys(vault: psycopg.Connection[Any]) -> None:
+    (before,) = split(vault, FORMS["r1_mentee"], [MENTEE])
+    prefix = prefix_of(vault, "old", was_read_before=True)
+    (after,) = split(vault, FORMS["r1_mentee"], [MENTEE], prefix)
+    assert after.answers["mentee_key"] == before.answers["mentee_key"]
+    assert prefix_of(vault, "old") == "", "decided once, for every later source of the organisation"

@@ -28,6 +28,7 @@ from vmeste.forms import Form, load_forms
 from vmeste.forms.columns import answer_columns, key_column
 from vmeste.forms.repeats import members_of, members_text
 from vmeste.privacy import act, server_files
+from vmeste.privacy.code_spaces import names_of, written
 from vmeste.privacy.subject import (
     MENTORS_OWN,
     ErasureError,
@@ -175,12 +176,13 @@ def _asked(
     code = clean(code)
     secret = secret_of(vault)
     kinds: tuple[Kind, ...] = (kind,) if kind else ("mentee", "mentor")
+    names = names_of(vault, code, organisation)
     for each in kinds:
         known = vault.execute(
             "select erasures.erasure_id, erasures.state, erasures.subject, erasures.finished_at "
             "from vault.tombstones inner join vault.erasures using (erasure_id) "
-            "where tombstones.kind = %s and tombstones.digest = %s",
-            (each, digest(secret, each, code)),
+            "where tombstones.kind = %s and tombstones.digest = any(%s)",
+            (each, [digest(secret, each, name) for name in names]),
         ).fetchone()
         if known and known[1] == "running":
             return Subject.from_json(known[2]), str(known[0])
@@ -192,22 +194,24 @@ def _asked(
                 "not loaded; remove it there"
             )
     found = vault.execute(
-        "select kind, key from vault.keys where kind = any(%s) and code = %s", (list(kinds), code)
+        "select kind, key, code from vault.keys where kind = any(%s) and code = any(%s)", (list(kinds), names)
     ).fetchall()
     if not found:
         raise ErasureError(
             "no mentee or mentor has this code. Write it as on the card, letter for letter (Latin and Cyrillic letters "
             "differ); a pair's code is not a person's"
         )
+    if len({found_kind for found_kind, _, _ in found}) < len(found):
+        raise ErasureError("people of several organisations have this code: say whose, --organisation")
     if len(found) > 1:
         raise ErasureError("a mentee and a mentor both have this code: say which, --kind mentee or --kind mentor")
-    ((found_kind, key),) = found
+    ((found_kind, key, name),) = found
     for erasure_id, subject in vault.execute(
         "select erasure_id, subject from vault.erasures where state in ('requested', 'running')"
     ):
         if subject["key"] == key:
             return Subject.from_json(subject), str(erasure_id)
-    subject = Subject(found_kind, key, f"{STUB_PREFIX}{uuid4()}", {key: code})
+    subject = Subject(found_kind, key, f"{STUB_PREFIX}{uuid4()}", {key: name})
     _refuse_wrong_organisation(settings, subject, organisation)
     if subject.kind == "mentor":
         _refuse_active(settings, subject)
@@ -424,7 +428,7 @@ def _theirs(subject: Subject) -> dict[str, Any]:
 
 
 def _pattern(subject: Subject) -> str | None:
-    own = {key: code for key, code in subject.codes.items() if key in subject.keys}
+    own = {key: written(name) for key, name in subject.codes.items() if key in subject.keys}
     drawn = {key for _, _, key in subject.submissions if len(key) >= 12}
     return patterns(subject.words | subject.keys | drawn, own.values())
 

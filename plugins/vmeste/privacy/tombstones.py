@@ -122,7 +122,7 @@ class Tombstones:
         return submission_id
 
     def emptied(
-        self, vault: psycopg.Connection[Any], form: Form, submissions: Sequence[Submission]
+        self, vault: psycopg.Connection[Any], form: Form, submissions: Sequence[Submission], prefix: str = ""
     ) -> list[Submission]:
         """Return the submissions with all that is about an erased person taken out of those that are blocked.
 
@@ -138,7 +138,10 @@ class Tombstones:
             for name in repeats:
                 answered += members_of(submission.answers.get(name)) or ()
             codes = {
-                (kind, clean(code)) for answers in answered for name, kind in own.items() if (code := answers.get(name))
+                (kind, prefix + clean(code))
+                for answers in answered
+                for name, kind in own.items()
+                if (code := answers.get(name))
             }
             place = (submission.source, submission.form_id, submission.submission_id)
             key = digest(self.secret, *place)

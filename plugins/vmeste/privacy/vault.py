@@ -70,14 +70,16 @@ def held_ids(vault: VaultConnection, source: str, form_id: str, submission_ids: 
     return frozenset(erased.held_id(source, form_id, key) for key in submission_ids)
 
 
-def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission]) -> list[Submission]:
+def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission], prefix: str = "") -> list[Submission]:
     """Put vault answers into the vault and return the submissions without them, codes exchanged for keys.
+
+    ``prefix`` stands before the codes of an organisation that has a name of its own (``code_spaces``).
 
     The caller commits the vault before it lands what is returned: a crash in between repeats both.
     """
     erased = Tombstones.read(vault, submissions[0].source, form.form_id) if submissions else None
     if erased:
-        submissions = erased.emptied(vault, form, submissions)
+        submissions = erased.emptied(vault, form, submissions, prefix)
     code_questions: dict[str, str] = {question.name: question.key for question in form.every_question if question.key}
     identifying = {question.name for question in form.every_question if question.privacy == "vault"}
     identifying -= set(code_questions)
@@ -92,7 +94,7 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
         for answered in (submission.answers, *of_members):
             for name, kind in code_questions.items():
                 if code := answered.get(name):
-                    written[kind].add(clean(code))
+                    written[kind].add(prefix + clean(code))
     markers = {
         (kind, code): marker
         for kind, codes in written.items()
@@ -121,9 +123,9 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission])
         extra = dict(submission.extra)
         for name, answer in submission.answers.items():
             if name in repeats:
-                answers[name] = _split_members(repeats[name], answer, keys, secret, own_keys, extra)
+                answers[name] = _split_members(repeats[name], answer, keys, prefix, secret, own_keys, extra)
             elif name in code_questions:
-                key = keys[(code_questions[name], clean(answer))] if answer else None
+                key = keys[(code_questions[name], prefix + clean(answer))] if answer else None
                 answers[key_column(name)] = key
                 if key:
                     own_keys.append(key)
@@ -183,6 +185,7 @@ def _split_members(
     repeat: Question,
     answer: str | None,
     keys: Mapping[tuple[str, str], str],
+    prefix: str,
     secret: dict[str, str],
     own_keys: list[str],
     extra: dict[str, Any],
@@ -202,7 +205,7 @@ def _split_members(
             if question is None:
                 extra[f"{place}/{name}"] = value
             elif question.key:
-                key = keys[(question.key, clean(value))]
+                key = keys[(question.key, prefix + clean(value))]
                 kept[key_column(name)] = key
                 own_keys.append(key)
             elif question.privacy == "vault":
