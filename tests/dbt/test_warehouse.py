@@ -108,6 +108,20 @@ def test_without_data_no_recommendation_about_data_is_met(connection: psycopg.Co
     assert {row["check_code"] for row in met} == about_the_tree
 
 
+@pytest.mark.parametrize(
+    ("relation", "seed"),
+    [("evidence_readiness", "readiness_checks"), ("results_tree_nodes", "results_nodes")],
+)
+def test_without_data_the_one_programme_is_unknown_and_nothing_is_left_out(
+    connection: psycopg.Connection[dict[str, Any]], relation: str, seed: str
+) -> None:
+    found = rows(
+        connection, f"select organisation_code, programme_code, count(*) as rows from marts.{relation} group by 1, 2"
+    )
+    expected = rows(connection, f"select count(*) as rows from seeds.{seed}")
+    assert found == [{"organisation_code": "unknown", "programme_code": "unknown"} | expected[0]]
+
+
 def test_each_column_of_each_relation_is_described(
     connection: psycopg.Connection[dict[str, Any]], settings: Settings
 ) -> None:

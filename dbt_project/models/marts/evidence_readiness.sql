@@ -5,6 +5,12 @@
 
 with
 
+programmes as (
+
+    select * from {{ ref('int_programmes_run') }}
+
+),
+
 checks as (
 
     select * from {{ ref('readiness_checks') }}
@@ -21,6 +27,8 @@ counts as (
 
     {% for subject in subjects %}
         select
+            organisation_code,
+            programme_code,
             check_code,
             counted,
             counted_of,
@@ -38,13 +46,20 @@ counts as (
 known as (
 
     select
+        programmes.organisation_code,
+        programmes.programme_code,
         checks.*,
         coalesce(counts.is_due, true) as is_due,
         counts.lacking_ru,
         case when counts.counted_of is null or counts.counted_of > 0 then counts.counted end as counted,
         counts.counted_of
-    from checks
-    left join counts on checks.check_code = counts.check_code
+    from programmes
+    cross join checks
+    left join counts
+        on
+            programmes.organisation_code = counts.organisation_code
+            and programmes.programme_code = counts.programme_code
+            and checks.check_code = counts.check_code
 
 ),
 
@@ -78,6 +93,8 @@ measured as (
 final as (
 
     select
+        measured.organisation_code,
+        measured.programme_code,
         measured.check_code,
         measured.recommendation_id,
         recommendations.section,

@@ -1,5 +1,11 @@
 with
 
+programmes as (
+
+    select * from {{ ref('int_programmes_run') }}
+
+),
+
 checks as (
 
     select * from {{ ref('evidence_readiness') }}
@@ -21,6 +27,8 @@ sections as (
 rolled_up as (
 
     select
+        checks.organisation_code,
+        checks.programme_code,
         rows_of_scopes.scope,
         rows_of_scopes.code,
         count(*) as checks,
@@ -34,7 +42,7 @@ rolled_up as (
     cross join
         lateral (values ('recommendation', checks.recommendation_id), ('section', checks.section))
             as rows_of_scopes (scope, code)
-    group by rows_of_scopes.scope, rows_of_scopes.code
+    group by checks.organisation_code, checks.programme_code, rows_of_scopes.scope, rows_of_scopes.code
 
 ),
 
@@ -67,6 +75,8 @@ named as (
 final as (
 
     select
+        programmes.organisation_code,
+        programmes.programme_code,
         named.scope,
         named.code,
         named.name_ru,
@@ -96,10 +106,13 @@ final as (
             'срок не наступил: ' || nullif(rolled_up.not_yet_due, 0)
         ) as explanation_ru,
         named.sort_order
-    from named
+    from programmes
+    cross join named
     left join rolled_up
         on
-            named.scope = rolled_up.scope
+            programmes.organisation_code = rolled_up.organisation_code
+            and programmes.programme_code = rolled_up.programme_code
+            and named.scope = rolled_up.scope
             and named.code = rolled_up.code
 
 )

@@ -10,6 +10,8 @@ nodes as (
 counts as (
 
     select
+        nodes.organisation_code,
+        nodes.programme_code,
         scopes.level,
         count(*) as nodes,
         count(*) filter (where nodes.indicator_count > 0) as with_indicator,
@@ -17,13 +19,15 @@ counts as (
         string_agg(nodes.node_code, ', ' order by nodes.sort_order) filter (where nodes.status = 'gap') as gaps
     from nodes
     cross join lateral (values (nodes.level), ('all')) as scopes (level)
-    group by scopes.level
+    group by nodes.organisation_code, nodes.programme_code, scopes.level
 
 ),
 
 final as (
 
     select
+        organisation_code,
+        programme_code,
         level,
         nodes,
         with_indicator,

@@ -1,5 +1,11 @@
 with recursive
 
+programmes as (
+
+    select * from {{ ref('int_programmes_run') }}
+
+),
+
 nodes as (
 
     select * from {{ ref('results_nodes') }}
@@ -31,20 +37,11 @@ figures as (
 
 ),
 
--- the tree is one, whoever measures: of several organisations the one speaks that has most to say
 latest as (
 
-    select distinct on (indicator_code) *
+    select *
     from figures
     where quarter = (select max(last_quarter.quarter) from figures as last_quarter)
-    order by
-        indicator_code asc,
-        status = 'shown' desc,
-        status not in ('planned', 'no_data') desc,
-        status = 'no_data' desc,
-        array_position(array['publish', 'caution', 'no_headline'], coverage_band) asc,
-        organisation_code asc,
-        programme_code asc
 
 ),
 
@@ -90,6 +87,8 @@ supported as (
 indicators as (
 
     select
+        programmes.organisation_code,
+        programmes.programme_code,
         definitions.node_code,
         definitions.indicator_code,
         coalesce(latest.status, definitions.status) as status,
@@ -102,14 +101,21 @@ indicators as (
             else 'мало наблюдений'
         end as status_ru,
         definitions.sort_order
-    from definitions
-    left join latest on definitions.indicator_code = latest.indicator_code
+    from programmes
+    cross join definitions
+    left join latest
+        on
+            programmes.organisation_code = latest.organisation_code
+            and programmes.programme_code = latest.programme_code
+            and definitions.indicator_code = latest.indicator_code
 
 ),
 
 by_node as (
 
     select
+        organisation_code,
+        programme_code,
         node_code,
         count(*) as indicator_count,
         count(*) filter (where has_data) as indicators_with_data,
@@ -117,7 +123,7 @@ by_node as (
         string_agg(indicator_code, ', ' order by sort_order, indicator_code) as indicator_codes,
         string_agg(status_ru, '; ' order by sort_order, indicator_code) as indicators_ru
     from indicators
-    group by node_code
+    group by organisation_code, programme_code, node_code
 
 ),
 
@@ -134,6 +140,8 @@ published as (
 final as (
 
     select
+        programmes.organisation_code,
+        programmes.programme_code,
         nodes.node_code,
         nodes.level,
         nodes.text_ru,
@@ -161,8 +169,13 @@ final as (
             else by_node.indicators_ru
         end as explanation_ru,
         nodes.sort_order
-    from nodes
-    left join by_node on nodes.node_code = by_node.node_code
+    from programmes
+    cross join nodes
+    left join by_node
+        on
+            programmes.organisation_code = by_node.organisation_code
+            and programmes.programme_code = by_node.programme_code
+            and nodes.node_code = by_node.node_code
     left join published on nodes.node_code = published.node_code
     left join onward on nodes.node_code = onward.node_code
     left join supported on nodes.node_code = supported.node_code

@@ -26,6 +26,9 @@ MARTS = (
     "followup_calendar",
     "pair_flow_quarterly",
 )
+READINESS = ("results_tree_nodes", "results_tree_coverage", "evidence_readiness", "readiness_rollup")
+"""What stands on the marts: filled when asked for alone."""
+
 COHORTS_BETWEEN_CLEANINGS = 20
 Connection = psycopg.Connection[dict[str, Any]]
 
@@ -42,7 +45,7 @@ def compile_marts(settings: Settings) -> list[tuple[str, str]]:
             "test",
             "unit_test",
             "--select",
-            *(f"+{mart}" for mart in MARTS),
+            *(f"+{mart}" for mart in (*MARTS, *READINESS)),
             "--vars",
             json.dumps(transform.variables(settings, AS_OF)),
             "--project-dir",
@@ -67,7 +70,7 @@ def compile_marts(settings: Settings) -> list[tuple[str, str]]:
                 visit(parent)
             ordered[name] = None
 
-    for mart in MARTS:
+    for mart in (*MARTS, *READINESS):
         visit(f"model.vmeste.{mart}")
     filled = [nodes[name] for name in ordered if nodes[name]["config"]["materialized"] in {"table", "incremental"}]
     return [(f"{node['schema']}.{node['name']}", node["compiled_code"]) for node in filled]
@@ -101,8 +104,8 @@ class Marts:
         self.forgotten = 0
         self.empty()
 
-    def fill(self, cohort: Submissions) -> None:
-        """Fill raw and every table with the cohort; ``forget`` takes all of it back."""
+    def fill(self, cohort: Submissions, with_readiness: bool = False) -> None:
+        """Fill raw and the tables with the cohort; ``forget`` takes all of it back."""
         forms: dict[str, list[dict[str, Any]]] = {}
         for form, row in cohort.rows:
             forms.setdefault(form, []).append(row)
@@ -113,8 +116,9 @@ class Marts:
                 f"from jsonb_populate_recordset(null::raw.{form}, %s::jsonb)".encode(),
                 [json.dumps(rows, default=lambda value: value.isoformat())],
             )
-        for number in range(len(self.relations)):
-            self.connection.execute(f"execute fill_{number}".encode())
+        for number, relation in enumerate(self.relations):
+            if with_readiness or relation.removeprefix("marts.") not in READINESS:
+                self.connection.execute(f"execute fill_{number}".encode())
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
         """Return what a statement finds."""

@@ -1,8 +1,22 @@
 with
 
+programmes as (
+
+    select * from {{ ref('int_programmes_run') }}
+
+),
+
+-- what the tree is does not depend on who measures; what is measured does, and is not asked for here
 nodes as (
 
-    select * from {{ ref('results_tree_nodes') }}
+    select distinct
+        node_code,
+        level,
+        published_indicator_count,
+        has_activity,
+        is_on_cycle,
+        is_orphan
+    from {{ ref('results_tree_nodes') }}
 
 ),
 
@@ -74,15 +88,19 @@ counts as (
 
 ),
 
+-- the tree and the definitions are the method's: they are the same for whoever works by it
 final as (
 
     select
-        check_code,
-        counted,
-        counted_of,
+        programmes.organisation_code,
+        programmes.programme_code,
+        counts.check_code,
+        counts.counted,
+        counts.counted_of,
         true as is_due,
         cast(null as text) as lacking_ru
-    from counts
+    from programmes
+    cross join counts
 
 )
 

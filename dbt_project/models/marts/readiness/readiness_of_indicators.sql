@@ -1,5 +1,11 @@
 with
 
+programmes as (
+
+    select * from {{ ref('int_programmes_run') }}
+
+),
+
 definitions as (
 
     select * from {{ ref('indicator_definitions') }}
@@ -35,6 +41,8 @@ latest as (
 by_indicator as (
 
     select
+        programmes.organisation_code,
+        programmes.programme_code,
         definitions.indicator_code,
         definitions.result_code,
         definitions.kind,
@@ -59,9 +67,16 @@ by_indicator as (
             ),
             false
         ) as is_published_fully
-    from definitions
-    left join latest on definitions.indicator_code = latest.indicator_code
+    from programmes
+    cross join definitions
+    left join latest
+        on
+            programmes.organisation_code = latest.organisation_code
+            and programmes.programme_code = latest.programme_code
+            and definitions.indicator_code = latest.indicator_code
     group by
+        programmes.organisation_code,
+        programmes.programme_code,
         definitions.indicator_code,
         definitions.result_code,
         definitions.kind,
@@ -79,13 +94,13 @@ headlines as (
 
 ),
 
-programme as (
+figures as (
 
     select
-        figures.*,
-        dense_rank() over (order by figures.quarter desc) as quarters_ago
-    from {{ ref('programme_indicator_quarterly') }} as figures
-    where figures.period_view = 'rolling_4q'
+        quarterly.*,
+        dense_rank() over (order by quarterly.quarter desc) as quarters_ago
+    from {{ ref('programme_indicator_quarterly') }} as quarterly
+    where quarterly.period_view = 'rolling_4q'
 
 ),
 
@@ -93,22 +108,26 @@ programme as (
 second_roles as (
 
     select
+        figures.organisation_code,
+        figures.programme_code,
         second_instruments.scale_code,
         second_instruments.instrument
-    from programme
+    from figures
     inner join (values ('SUP', 'F5'), ('LIF', 'F6'), ('MOT', 'F6')) as second_instruments (scale_code, instrument)
-        on programme.split_value = second_instruments.scale_code
+        on figures.split_value = second_instruments.scale_code
     where
-        programme.measure_code = 'M10_conflict'
-        and programme.split_by = 'scale'
-        and programme.quarters_ago = 1
-        and programme.denominator > 0
+        figures.measure_code = 'M10_conflict'
+        and figures.split_by = 'scale'
+        and figures.quarters_ago = 1
+        and figures.denominator > 0
 
 ),
 
 instruments as (
 
     select
+        organisation_code,
+        programme_code,
         result_code,
         instrument
     from by_indicator
@@ -117,28 +136,43 @@ instruments as (
     union
 
     select
+        by_indicator.organisation_code,
+        by_indicator.programme_code,
         by_indicator.result_code,
         second_roles.instrument
     from by_indicator
-    inner join second_roles on by_indicator.scale_code = second_roles.scale_code
+    inner join second_roles
+        on
+            by_indicator.organisation_code = second_roles.organisation_code
+            and by_indicator.programme_code = second_roles.programme_code
+            and by_indicator.scale_code = second_roles.scale_code
 
 ),
 
 by_result as (
 
     select
+        programmes.organisation_code,
+        programmes.programme_code,
         results.node_code as result_code,
         (
             select count(*)
             from instruments
-            where results.node_code = instruments.result_code
+            where
+                programmes.organisation_code = instruments.organisation_code
+                and programmes.programme_code = instruments.programme_code
+                and results.node_code = instruments.result_code
         ) as instrument_count,
         (
             select coalesce(bool_or(headlines.is_published_fully), false)
             from headlines
-            where results.node_code = headlines.result_code
+            where
+                programmes.organisation_code = headlines.organisation_code
+                and programmes.programme_code = headlines.programme_code
+                and results.node_code = headlines.result_code
         ) as is_published_fully
-    from results
+    from programmes
+    cross join results
 
 ),
 
@@ -146,69 +180,92 @@ by_result as (
 samples as (
 
     select
-        coalesce(sum(numerator) filter (where quarters_ago = 1), 0) as this_year,
-        coalesce(sum(numerator) filter (where quarters_ago = 5), 0) as year_before
-    from programme
-    where
-        measure_code = 'M7'
-        and split_by = 'instrument'
-        and split_value = 'f2_endline'
+        programmes.organisation_code,
+        programmes.programme_code,
+        coalesce(sum(figures.numerator) filter (where figures.quarters_ago = 1), 0) as this_year,
+        coalesce(sum(figures.numerator) filter (where figures.quarters_ago = 5), 0) as year_before
+    from programmes
+    left join figures
+        on
+            programmes.organisation_code = figures.organisation_code
+            and programmes.programme_code = figures.programme_code
+            and figures.measure_code = 'M7'
+            and figures.split_by = 'instrument'
+            and figures.split_value = 'f2_endline'
+    group by programmes.organisation_code, programmes.programme_code
 
 ),
 
 final as (
 
     select
+        organisation_code,
+        programme_code,
         'indicators_by_form' as check_code,
         count(*) filter (where has_short and has_long) as counted,
         count(*) as counted_of,
         true as is_due,
         cast(null as text) as lacking_ru
     from headlines
+    group by organisation_code, programme_code
 
     union all
 
     select
+        organisation_code,
+        programme_code,
         'short_form_indicators' as check_code,
         count(*) filter (where has_short) as counted,
         count(*) as counted_of,
         true as is_due,
         cast(null as text) as lacking_ru
     from headlines
+    group by organisation_code, programme_code
 
     union all
 
     select
+        organisation_code,
+        programme_code,
         'indicators_covered' as check_code,
         count(*) filter (where is_covered) as counted,
         count(*) as counted_of,
         true as is_due,
         cast(null as text) as lacking_ru
     from headlines
+    group by organisation_code, programme_code
 
     union all
 
     select
+        organisation_code,
+        programme_code,
         'results_published_fully' as check_code,
         count(*) filter (where is_published_fully) as counted,
         count(*) as counted_of,
         true as is_due,
         cast(null as text) as lacking_ru
     from by_result
+    group by organisation_code, programme_code
 
     union all
 
     select
+        organisation_code,
+        programme_code,
         'results_with_two_instruments' as check_code,
         count(*) filter (where instrument_count >= 2) as counted,
         count(*) as counted_of,
         true as is_due,
         cast(null as text) as lacking_ru
     from by_result
+    group by organisation_code, programme_code
 
     union all
 
     select
+        organisation_code,
+        programme_code,
         'sample_trend' as check_code,
         cast(this_year as bigint) as counted,
         cast(year_before as bigint) as counted_of,

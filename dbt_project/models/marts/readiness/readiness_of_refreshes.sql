@@ -1,8 +1,14 @@
 with
 
+programmes as (
+
+    select * from {{ ref('int_programmes_run') }}
+
+),
+
 windows as (
 
-    select * from {{ ref('int_windows_opened') }}
+    select * from {{ ref('int_organisation_windows_opened') }}
     where period_view = 'quarter'
 
 ),
@@ -27,6 +33,8 @@ first_releases as (
 deadlines as (
 
     select
+        windows.organisation_code,
+        windows.programme_code,
         windows.quarter,
         first_releases.released_on,
         windows.window_ends_on + {{ parameter_int('refresh_due_days') }} as due_on
@@ -39,6 +47,8 @@ deadlines as (
 refreshes as (
 
     select
+        organisation_code,
+        programme_code,
         quarter,
         coalesce(released_on <= due_on, false) as is_on_time
     from deadlines
@@ -50,22 +60,38 @@ refreshes as (
 
 broken as (
 
-    select max(quarter) as last_quarter
+    select
+        organisation_code,
+        programme_code,
+        max(quarter) as last_quarter
     from refreshes
     where not is_on_time
+    group by organisation_code, programme_code
 
 ),
 
 final as (
 
     select
+        programmes.organisation_code,
+        programmes.programme_code,
         'refreshes_on_time' as check_code,
-        count(*) filter (where coalesce(refreshes.quarter > broken.last_quarter, true)) as counted,
+        count(refreshes.quarter) filter (
+            where coalesce(refreshes.quarter > broken.last_quarter, true)
+        ) as counted,
         cast(null as bigint) as counted_of,
-        count(*) > 0 as is_due,
-        case when count(*) = 0 then 'ни один срок выпуска ещё не прошёл' end as lacking_ru
-    from refreshes
-    cross join broken
+        count(refreshes.quarter) > 0 as is_due,
+        case when count(refreshes.quarter) = 0 then 'ни один срок выпуска ещё не прошёл' end as lacking_ru
+    from programmes
+    left join refreshes
+        on
+            programmes.organisation_code = refreshes.organisation_code
+            and programmes.programme_code = refreshes.programme_code
+    left join broken
+        on
+            programmes.organisation_code = broken.organisation_code
+            and programmes.programme_code = broken.programme_code
+    group by programmes.organisation_code, programmes.programme_code
 
 )
 
