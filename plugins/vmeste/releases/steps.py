@@ -26,7 +26,7 @@ from vmeste.forms import load_forms
 from vmeste.ingest import plan
 from vmeste.releases import candidate as candidates
 from vmeste.releases import companion_tables, comparing, pack
-from vmeste.releases.candidate import Candidate, with_readiness
+from vmeste.releases.candidate import Candidate, with_told, without_follow_ups
 from vmeste.releases.checks import failed_checks
 from vmeste.releases.erasures import hide_erased
 from vmeste.releases.explaining import ARRIVED_AT, columns_of_raw
@@ -178,7 +178,7 @@ def render(settings: Settings, quarter: Quarter, prepared_by: str, known: Quarte
         # a draft never lies where a release lies: approvers and readers must not take one for the other
         folder = folder / "draft"
         files = pack.files(planned.release_id, folder)
-    is_same = planned.checksum == checksum_of(candidate, planned.checksum_version)
+    is_same = planned.has_figures_of(candidate)
     if not found.stands or (is_same and not all(path.exists() for path in files.values())):
         # what was released is not written again: its files are those that were approved
         with (
@@ -254,11 +254,11 @@ def release(
             def write(released: Release) -> None:
                 nonlocal folder, is_same
                 folder = settings.releases / released.release_id
-                is_same = released.checksum == checksum_of(candidate, released.checksum_version)
+                is_same = released.has_figures_of(candidate)
                 if is_same:  # not where others stand, and these are no restatement of them
                     # as it is frozen: another release may have told of the same people since the draft was shown
-                    frozen = companion_tables.frozen_readiness(connection, released.release_id)
-                    pack.write(with_readiness(candidate, frozen), released, Path(place), _seeds(settings))
+                    frozen = companion_tables.frozen(connection, quarter, released.release_id)
+                    pack.write(with_told(candidate, frozen), released, Path(place), _seeds(settings))
 
             release_id = publish(
                 connection,
@@ -426,8 +426,10 @@ def _candidate(
     candidate = candidates.read_candidate(connection, quarter, cutoff_at=as_of, zone=settings.zone, form_titles=titles)
     candidate = hide_erased(connection, candidate)
     found = _draft(settings, connection, candidate, "nobody")
-    frozen = companion_tables.frozen_readiness(connection, found.release.release_id)
-    candidate = with_readiness(candidate, frozen or companion_tables.readiness(connection, quarter, MARTS))
+    told = companion_tables.frozen(connection, quarter, found.release.release_id)
+    candidate = with_told(candidate, told or companion_tables.told(connection, quarter, MARTS))
+    if companion_tables.is_after_an_erasure(connection, quarter):
+        candidate = without_follow_ups(candidate)
     own = comparing.kept(connection, found.release.release_id) if found.stands else ()
     return replace(
         candidate,
