@@ -116,13 +116,14 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class PairFlow:
-    """Pairs of one form in one quarter; None where one form has too few."""
+    """Pairs of one form in one quarter; None where one form has too few, or of all beside somebody erased."""
 
     quarter: str
     form: str  # all | short | long
     active_at_end: int | None
     started: int | None
     ended: int | None
+    status: str = "shown"  # of what is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,7 @@ class FollowUpCount:
     due_soon: int | None = None  # due within FOLLOW_UP_DAYS after the cut-off
     open_now: int | None = None  # whose window is open at it
     missed: int | None = None  # since the quarter began
+    is_told: bool = True  # otherwise nothing is, whatever it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,7 +419,9 @@ def with_told(candidate: Candidate, told: Mapping[str, Sequence[Mapping[str, Any
 
 def without_follow_ups(candidate: Candidate) -> Candidate:
     """Return a revision after an erasure: how many follow-ups there are, beside the page before, would be the one."""
-    return replace(candidate, follow_ups=tuple(FollowUpCount(one.form, one.horizon) for one in candidate.follow_ups))
+    return replace(
+        candidate, follow_ups=tuple(FollowUpCount(one.form, one.horizon, is_told=False) for one in candidate.follow_ups)
+    )
 
 
 class _Reader:

@@ -1,4 +1,8 @@
-"""Follow-ups by form: what is one or two of one form is told of neither, or the margin would tell it."""
+"""Counts beside the indicators: one or two follow-ups of a form, one or two rows of a form that are late or refused.
+
+What is one or two follow-ups of one form is told of neither, or the margin would tell it. Of one or two rows it is said
+that they are fewer than three; a sum that holds such a count is told as the least that it may be, from what is told.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,17 @@ def hide_follow_ups(counts: Iterable[FollowUpCount]) -> tuple[FollowUpCount, ...
         else row
         for row in rows
     )
+
+
+def told_rows(count: int) -> int | None:
+    """Return how many rows there are; None where they are one or two."""
+    return None if 0 < count < SMALLEST_SPLIT_COUNT else count
+
+
+def least(counts: Iterable[int]) -> tuple[int, bool]:
+    """Return the sum of counts of rows, or the least that it may be, and whether it is the sum itself."""
+    told = [told_rows(count) for count in counts]
+    return sum(1 if count is None else count for count in told), None not in told
 
 
 def _hidden(rows: Sequence[tuple[Hashable, str, FollowUpCount]], names: Sequence[str]) -> set[tuple[Hashable, str]]:

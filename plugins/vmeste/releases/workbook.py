@@ -26,10 +26,11 @@ from vmeste.releases import russian
 from vmeste.releases.annex import origin_of
 from vmeste.releases.candidate import REGISTRY_FORMS, Candidate
 from vmeste.releases.decisions import HEADLINE_VIEW, decisions
-from vmeste.releases.disclosure import IndicatorValue
+from vmeste.releases.disclosure import SMALLEST_SPLIT_COUNT, IndicatorValue
 from vmeste.releases.explaining import CAUSES, CAUSES_RU
 from vmeste.releases.quarters import Quarter
 from vmeste.releases.restating import REASONS_RU
+from vmeste.releases.small_counts import told_rows
 
 if TYPE_CHECKING:
     from vmeste.releases.publish import Release
@@ -233,7 +234,7 @@ def _pairs(book: Workbook, candidate: Candidate) -> None:
                 (
                     *(Quarter.parse(flow.quarter).label_ru, russian.PERIOD_VIEWS["quarter"], measure),
                     *(russian.FORMS[flow.form], None, None, count, None, None, None, None),
-                    russian.STATUSES["suppressed_small_n" if count is None else "shown"],
+                    russian.STATUSES[flow.status if count is None else "shown"],
                 )
             )
     for value in candidate.programme:
@@ -258,7 +259,10 @@ def _follow_ups(book: Workbook, candidate: Candidate) -> None:
     rows = [
         (
             *(russian.FORMS[count.form], count.horizon),
-            *(russian.FEW if (told := getattr(count, name)) is None else told for name in russian.FOLLOW_UP_COLUMNS),
+            *(
+                (russian.FEW if count.is_told else russian.HIDDEN) if (told := getattr(count, name)) is None else told
+                for name in russian.FOLLOW_UP_COLUMNS
+            ),
         )
         for count in candidate.follow_ups
     ]
@@ -393,7 +397,7 @@ def _provenance(book: Workbook, candidate: Candidate) -> None:
 def _quality(book: Workbook, candidate: Candidate) -> None:
     columns = (Column("Что"), Column("Форма"), Column("Название формы"), Column("Правило"), Column("Записей", COUNT))
     rows: list[tuple[Value, ...]] = [
-        ("В карантине", count.form_id, candidate.form_titles.get(count.form_id), count.rule, count.rows)
+        ("В карантине", count.form_id, candidate.form_titles.get(count.form_id), count.rule, _rows_of(count.rows))
         for count in candidate.quarantined
     ]
     rows += [
@@ -402,11 +406,15 @@ def _quality(book: Workbook, candidate: Candidate) -> None:
             count.form_id,
             candidate.form_titles.get(count.form_id),
             None,
-            count.rows,
+            _rows_of(count.rows),
         )
         for count in candidate.late
     ]
     _sheet(book, "Качество данных", columns, rows)
+
+
+def _rows_of(count: int) -> Value:
+    return russian.fewer(SMALLEST_SPLIT_COUNT) if told_rows(count) is None else count
 
 
 def _sheet(
