@@ -24,6 +24,7 @@ EXPECTED = {
     "VMESTE_VAULT_URL": "postgresql://user:password@host:5432/another_database, or empty for the embedded PostgreSQL",
     "VMESTE_LANDING": "a folder or an object store address, e.g. .vmeste/landing or s3://bucket/landing",
     "VMESTE_BACKUP_DAYS": "for how many days copies of the databases are kept, 1 to 3650, e.g. 30",
+    "VMESTE_CODE_REVISION": "the commit of an image without git, as `git describe` has it, or empty",
     "VMESTE_TIMEZONE": "a name from the IANA time zone database, e.g. Europe/Moscow",
 }
 
@@ -44,6 +45,7 @@ class Settings(BaseSettings):
     vault_url: str = ""
     landing: str = ""
     timezone: str = "Europe/Moscow"
+    code_revision: str = ""
     backup_days: int = Field(default=30, ge=1, le=3650)
 
     @field_validator("home")

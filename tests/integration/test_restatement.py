@@ -6,6 +6,7 @@ outcomes before and after, and what this file did to raw.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,7 @@ from typing import Any
 import pandas as pd
 import psycopg
 import pytest
+from markupsafe import escape
 from openpyxl import load_workbook
 from psycopg.rows import dict_row
 from typer.testing import CliRunner
@@ -22,7 +24,7 @@ from typer.testing import CliRunner
 from tests.integration.quarters_rebuilt import Rebuilder
 from tests.integration.test_reference_cohort import EXPECTED, sync_all
 from vmeste import ingest
-from vmeste.releases import command, comparing, steps
+from vmeste.releases import command, comparing, russian, steps, workbook
 from vmeste.releases.candidate import Candidate, CandidateError, read_candidate
 from vmeste.releases.comparing import Difference
 from vmeste.releases.erasures import hide_erased
@@ -772,8 +774,8 @@ def test_a_release_is_whole_whatever_stops_it_and_the_step_can_be_repeated(
 
 def test_the_pack_tells_of_readiness_what_is_frozen(by_steps: Settings) -> None:
     """The annex and the workbook go to people outside: no number in them that dashboards must not show."""
-    workbook = load_workbook(by_steps.releases / "2022-Q3-r1" / "2022-Q3-r1.xlsx")
-    heading, *rows = workbook["Готовность"].iter_rows(values_only=True)
+    book = load_workbook(by_steps.releases / "2022-Q3-r1" / "2022-Q3-r1.xlsx")
+    heading, *rows = book["Готовность"].iter_rows(values_only=True)
     columns = [heading.index(name) for name in ("Проверка", "Измерено", "Пояснение")]
     with connect(by_steps, "vmeste_transformer") as reader:
         frozen = reader.execute(
@@ -858,3 +860,203 @@ def test_an_approval_is_withdrawn_on_the_command_line(by_steps: Settings) -> Non
     assert "сомнение" in CliRunner().invoke(command.app, ["show", "2022-Q4-r1"]).output
     refused = CliRunner().invoke(command.app, ["withdraw", "2021-Q4-r1", *words]).exception
     assert "declare-error 2021-Q4" in str(refused)
+
+
+# Somebody more is erased; the revision that this calls for goes through the steps, and its pack is looked at.
+
+
+@pytest.fixture(scope="module")
+def after_an_erasure(by_steps: Settings, story: Story) -> Iterator[tuple[str, str]]:
+    """Return the release, and the annex as HTML; all marts are as of the cut-off, and lack the person."""
+    written = {}
+
+    def annex(html: str, path: Path) -> None:
+        written["annex"] = html
+        path.write_bytes(b"annex")
+
+    def build(settings: Settings, *, target: str, as_of: datetime, only: str | None = None) -> None:
+        story.builder.build(as_of, whole=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vmeste.releases.steps.transform.build", build)
+        patch.setattr("vmeste.releases.pack.write_annex", annex)
+        # a revision with everybody in it, of the same marts
+        declare(by_steps, "made up once more")
+        rendered = steps.prepare(by_steps, Q4, "made-up", NOW)
+        before = steps.release(by_steps, Q4, "made-up", approvals(), rendered["checksum"])
+        with connect(by_steps) as owner:
+            erase(owner, story.found["late"][0])
+        with connect(by_steps, "vmeste_transformer") as connection:
+            connection.execute("delete from ledger.candidate")
+        rendered = steps.prepare(by_steps, Q4, "made-up", NOW)
+        assert rendered["release_id"] != before["release_id"], "two releases tell of that person: a revision is due"
+        released = steps.release(by_steps, Q4, "made-up", approvals(), rendered["checksum"])
+    yield released["release_id"], written["annex"]
+
+
+def declare(settings: Settings, reason: str) -> None:
+    with connect(settings, "vmeste_transformer") as connection:
+        declare_error(connection, str(Q4), reason, "somebody")
+
+
+def sheet(settings: Settings, release_id: str, title: str) -> list[dict[str, Any]]:
+    book = load_workbook(settings.releases / release_id / f"{release_id}.xlsx")
+    heading, *lines = book[title].iter_rows(values_only=True)
+    return [dict(zip(map(str, heading), line, strict=True)) for line in lines]
+
+
+def frozen(settings: Settings, release_id: str, table: str) -> list[dict[str, Any]]:
+    with connect(settings, "vmeste_bi") as reader:
+        return rows(reader, f"select * from published.{table} where release_id = %s", release_id)
+
+
+def close(cell: Any) -> Any:
+    return pytest.approx(cell, rel=1e-9) if isinstance(cell, float) else cell
+
+
+def test_after_an_erasure_something_is_hidden_that_stood_before(
+    by_steps: Settings, after_an_erasure: tuple[str, str]
+) -> None:
+    """Otherwise the tests below would show nothing."""
+    release_id, _ = after_an_erasure
+    hidden = {
+        table: sum(row["status"] == "suppressed_secondary" for row in frozen(by_steps, release_id, table))
+        for table in ("pair_flow", "programme_values", "indicator_values", "sustainability")
+    }
+    assert min(hidden.values()) > 0, hidden
+    (m4,) = [
+        row
+        for row in frozen(by_steps, release_id, "programme_values")
+        if (row["measure_code"], row["period_view"], row["split_by"]) == ("M4", "rolling_4q", "all")
+    ]
+    assert (m4["status"], m4["denominator"]) == ("suppressed_secondary", None)
+
+
+def test_the_workbook_shows_of_pairs_what_is_published(by_steps: Settings, after_an_erasure: tuple[str, str]) -> None:
+    release_id, _ = after_an_erasure
+    shown = {
+        (row["Квартал"], row["Вид периода"], row["Мера"], row["Форма"]): row
+        for row in sheet(by_steps, release_id, "Пары и встречи")
+    }
+    expected: dict[tuple[str, ...], tuple[Any, ...]] = {}
+    for release, quarter in ((release_id, Q4), ("2021-Q3-r1", Q4.previous)):
+        for row in frozen(by_steps, release, "pair_flow"):
+            for measure, name in (
+                ("Пары: активны на конец", "active_at_end"),
+                ("Пары: начаты", "started"),
+                ("Пары: завершены", "ended"),
+            ):
+                place = (quarter.label_ru, russian.PERIOD_VIEWS["quarter"], measure, russian.FORMS[row["form"]])
+                status = "shown" if row[name] is not None else row["status"]
+                expected[place] = (None, None, row[name], None, None, None, None, russian.STATUSES[status])
+        for row in frozen(by_steps, release, "programme_values"):
+            if row["measure_code"] in russian.MEASURES and row["split_by"] in ("all", "form"):
+                place = (
+                    quarter.label_ru,
+                    russian.PERIOD_VIEWS[row["period_view"]],
+                    russian.MEASURES[row["measure_code"]],
+                    russian.FORMS[row["split_value"]],
+                )
+                numbers = ("numerator", "denominator", "value", "ci_low", "ci_high", "q1", "q3")
+                expected[place] = (*(row[name] for name in numbers), russian.STATUSES[row["status"]])
+    columns = ("Числитель", "Знаменатель", "Значение", "95% интервал, от", "95% интервал, до", "Квартиль 1")
+    columns = (*columns, "Квартиль 3", "Статус")
+    assert shown.keys() == expected.keys()
+    assert len(shown) > 30
+    for place, numbers in expected.items():
+        assert tuple(shown[place][column] for column in columns) == tuple(map(close, numbers)), place
+
+
+def test_the_workbook_shows_of_indicators_what_is_published(
+    by_steps: Settings, after_an_erasure: tuple[str, str]
+) -> None:
+    release_id, _ = after_an_erasure
+    published = {
+        (row["indicator_code"], row["period_view"], row["quarter"], row["split_by"], row["split_value"]): row
+        for row in frozen(by_steps, release_id, "indicator_values")
+    }
+    views = {words: view for view, words in russian.PERIOD_VIEWS.items()}
+    splits = {words: split for split, words in russian.SPLITS.items()}
+    values = {words: value for value, words in russian.SPLIT_VALUES.items()}
+    quarters = {quarter.label_ru: str(quarter) for quarter in (Q4, Q4.previous)}
+    compared = 0
+    for view, title in workbook.VIEW_SHEETS.items():
+        for row in sheet(by_steps, release_id, title):
+            if row["Квартал"] == Q4.label_ru:
+                compared += 1
+                as_published(row, published[row["Показатель"], view, quarters[row["Квартал"]], "all", "all"])
+    for row in sheet(by_steps, release_id, "Разрезы"):
+        split = splits[row["Разрез"]], values.get(row["Значение"], row["Значение"])
+        as_published(row, published[row["Показатель"], views[row["Вид периода"]], str(Q4), *split])
+        compared += 1
+    for row in sheet(by_steps, release_id, "Сопутствующие"):
+        as_published(row, published[row["Сопутствующий"], views[row["Вид периода"]], str(Q4), "all", "all"])
+        compared += 1
+    assert compared > 100
+
+
+def as_published(shown: dict[str, Any], row: dict[str, Any]) -> None:
+    for name, heading, _ in workbook.FIGURES:
+        words = {"status": russian.STATUSES, "coverage_band": russian.COVERAGE_BANDS}.get(name, {})
+        assert shown[heading] == close(words.get(row[name], row[name])), (heading, row)
+
+
+def test_the_page_shows_no_number_that_is_not_published(by_steps: Settings, after_an_erasure: tuple[str, str]) -> None:
+    """Every cell of the table of pairs, and every big number, is what is published or words without a digit."""
+    release_id, annex = after_an_erasure
+    page = (by_steps.releases / release_id / f"{release_id}.html").read_text(encoding="utf-8")
+    flow = {row["form"]: row for row in frozen(by_steps, release_id, "pair_flow")}
+    measures = {
+        (row["measure_code"], row["period_view"], row["split_value"]): row
+        for row in frozen(by_steps, release_id, "programme_values")
+        if row["split_by"] in ("all", "form")
+    }
+    lines = re.findall(r'<th scope="row">(Все пары|Краткосрочная|Долгосрочная)</th>(.*?)</tr>', page, re.DOTALL)
+    assert len(lines) == 3
+    for (label, cells), form in zip(lines, ("all", "short", "long"), strict=True):
+        active, started, ended, hours, meetings, early, *due = re.findall(r"<td[^>]*>([^<]*)</td>", cells)
+        for text, name in ((active, "active_at_end"), (started, "started"), (ended, "ended")):
+            number = flow[form][name]
+            assert text == str(number) if number is not None else not re.search(r"\d", text), (label, name, text)
+        for text, code in ((hours, "M2_hours"), (meetings, "M2_meetings")):
+            row = measures.get((code, "quarter", form))
+            is_told = row is not None and row["value"] is not None
+            assert bool(re.search(r"\d", text)) is is_told, (label, code, text)
+        m4 = measures.get(("M4", "rolling_4q", form))
+        if m4 is None or m4["numerator"] is None:
+            assert not re.search(r"\d", early), (label, early)
+        else:
+            assert early.startswith(f"{m4['numerator']:.0f} из {m4['denominator']}")
+        assert not re.search(r"\d", "".join(due)), "beside the page before they would be the one"
+    cells_of = {
+        row["indicator_code"]: row
+        for row in frozen(by_steps, release_id, "indicator_values")
+        if (row["period_view"], row["split_by"], row["quarter"]) == ("rolling_4q", "all", str(Q4))
+    }
+    hidden = [code for code in EXPECTED["indicators"] if cells_of[code]["measured"] is None]
+    assert hidden
+    for text in (page, annex):
+        flat = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", text, flags=re.DOTALL).replace("\u00a0", " ")
+        for code in hidden:
+            stood = next(
+                row
+                for row in frozen(by_steps, "2021-Q4-r2", "indicator_values")
+                if (row["indicator_code"], row["period_view"], row["split_by"], row["quarter"])
+                == (code, "rolling_4q", "all", str(Q4))
+            )
+            for gone in (0, 1):
+                assert f"{stood['achieved'] - gone} из {stood['measured'] - 1}" not in flat, code
+
+
+def test_the_annex_shows_of_readiness_what_is_published(by_steps: Settings, after_an_erasure: tuple[str, str]) -> None:
+    release_id, annex = after_an_erasure
+    checks = frozen(by_steps, release_id, "readiness_checks")
+    shown = {row["Проверка"]: row for row in sheet(by_steps, release_id, "Готовность")}
+    hidden = [row for row in checks if "иначе раскрылось бы" in row["explanation_ru"]]
+    assert hidden, "some count who is missing"
+    for row in checks:
+        assert shown[row["check_code"]]["Измерено"] == close(row["measured"])
+        assert shown[row["check_code"]]["Пояснение"] == row["explanation_ru"]
+        assert escape(row["explanation_ru"]) in annex
+        if row in hidden:
+            assert (row["measured"], row["counted"], row["counted_of"]) == (None, None, None)

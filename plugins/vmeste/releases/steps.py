@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +27,7 @@ from vmeste.releases import candidate as candidates
 from vmeste.releases import companion_tables, comparing, pack
 from vmeste.releases.candidate import Candidate, with_told, without_follow_ups
 from vmeste.releases.checks import failed_checks
+from vmeste.releases.code_revisions import code_revision
 from vmeste.releases.erasures import hide_erased
 from vmeste.releases.explaining import ARRIVED_AT, columns_of_raw
 from vmeste.releases.page import PageError
@@ -307,17 +307,6 @@ def rules_checksum(settings: Settings) -> str:
     for path in sorted(files):
         digest.update(f"{path.relative_to(project)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()
-
-
-def code_revision(settings: Settings) -> str:
-    """Return the git commit of this repository, or 'unknown' outside of git."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=settings.root, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()
 
 
 @contextmanager
