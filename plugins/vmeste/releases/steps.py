@@ -323,15 +323,38 @@ def _turn(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def _build(
-    settings: Settings, connection: psycopg.Connection[Any], quarter: Quarter, as_of: datetime, times: int = BUILDS
-) -> None:
+def _build(settings: Settings, connection: psycopg.Connection[Any], quarter: Quarter, as_of: datetime) -> None:
     rules = rules_checksum(settings)
     connection.execute("delete from ledger.candidate")
+    connection.commit()
+    _rebuild_former(settings, connection, quarter, as_of, rules)
+    for _ in range(BUILDS):
+        (built_at,) = connection.execute("select clock_timestamp()").fetchone() or (None,)
+        arrived = _arrived(connection, as_of)
+        transform.build(settings, target="candidate", as_of=as_of)
+        if _arrived(connection, as_of) == arrived:
+            break
+        logger.info("rows were loaded while the candidate was built: building it again")
+    else:
+        raise CandidateBusy(
+            f"rows that had arrived by {as_of.isoformat()} were loaded while {quarter} was built, {BUILDS} times: "
+            "wait until ingest_forms has ended, then try again"
+        )
+    connection.execute(
+        "insert into ledger.candidate (quarter, as_of, built_at, rules_checksum) values (%s, %s, %s, %s)",
+        (str(quarter), as_of, built_at, rules),
+    )
+    connection.commit()
+
+
+def _rebuild_former(
+    settings: Settings, connection: psycopg.Connection[Any], quarter: Quarter, as_of: datetime, rules: str
+) -> None:
+    """Build the outcomes of releases that other rules computed, as of their own cut-offs: a run of dbt for each."""
     connection.execute(f"drop table if exists {MARTS}.{comparing.REBUILT}")
     former = connection.execute(
         "select release_id, cutoff_at from published.releases where built_at is not null "
-        "and rules_checksum is distinct from %s and release_id = any(%s)",
+        "and rules_checksum is distinct from %s and release_id = any(%s) order by release_id",
         (
             rules,
             [
@@ -341,29 +364,16 @@ def _build(
         ),
     ).fetchall()
     connection.commit()
-    for release_id, cutoff_at in former:
-        logger.info("%s was computed by other rules: rebuilding it as of its cut-off", release_id)
+    for number, (release_id, cutoff_at) in enumerate(former, start=1):
+        logger.info(
+            "%s was computed by other rules: rebuilding it as of its cut-off, so that the ledger can tell what the "
+            "rules moved from what rows did (%d of %d, then %s itself)",
+            *(release_id, number, len(former), quarter),
+        )
         transform.build(
             settings, target="candidate", as_of=cutoff_at.astimezone(settings.zone), only="fct_indicator_outcome"
         )
         _keep_rebuilt(connection, release_id)
-    (built_at,) = connection.execute("select clock_timestamp()").fetchone() or (None,)
-    arrived = _arrived(connection, as_of)
-    transform.build(settings, target="candidate", as_of=as_of)
-    if _arrived(connection, as_of) != arrived:
-        if times <= 1:
-            raise CandidateBusy(
-                f"rows that had arrived by {as_of.isoformat()} were loaded while {quarter} was built, {BUILDS} times: "
-                "wait until ingest_forms has ended, then try again"
-            )
-        logger.info("rows were loaded while the candidate was built: building it again")
-        _build(settings, connection, quarter, as_of, times - 1)
-        return
-    connection.execute(
-        "insert into ledger.candidate (quarter, as_of, built_at, rules_checksum) values (%s, %s, %s, %s)",
-        (str(quarter), as_of, built_at, rules),
-    )
-    connection.commit()
 
 
 def _standing_revision(connection: psycopg.Connection[Any], quarter: Quarter) -> list[tuple[int]]:

@@ -182,11 +182,13 @@ def _splits(book: Workbook, candidate: Candidate) -> None:
 def _companions(book: Workbook, candidate: Candidate) -> None:
     """Write the companions of the quarter: what says how much a headline carries, such as reliable beside any gain."""
     columns = (
-        *(Column("Вид периода"), Column("Сопутствующий"), Column("К показателю"), Column("Название")),
-        *_figure_columns(),
+        *(Column("Квартал"), Column("Вид периода"), Column("Сопутствующий"), Column("К показателю")),
+        *(Column("Название"), *_figure_columns()),
     )
     rows = [
         (
+            # a cohort of an earlier year goes on maturing: its companion stands here too
+            Quarter.parse(value.quarter).label_ru,
             russian.PERIOD_VIEWS[value.period_view],
             value.indicator_code,
             candidate.definition(value.indicator_code, value.definition_version).companion_of,
@@ -197,7 +199,7 @@ def _companions(book: Workbook, candidate: Candidate) -> None:
         for value in candidate.own_values
         if value.period_view == view and value.is_headline and candidate.is_companion(value.indicator_code)
     ]
-    _sheet(book, "Сопутствующие", columns, rows, frozen=4)
+    _sheet(book, "Сопутствующие", columns, rows, frozen=5)
 
 
 def _figure_columns() -> Iterable[Column]:
