@@ -218,7 +218,7 @@ def test_a_revision_does_not_know_less(warehouse: Connection, candidate: Candida
         release(warehouse, changed(candidate, cell("1.1", 12, 21, 21)))
 
 
-def test_a_withdrawn_approval_does_not_count(warehouse: Connection, candidate: Candidate) -> None:
+def test_bad_input_a_withdrawn_approval_does_not_count(warehouse: Connection, candidate: Candidate) -> None:
     planned = draft(warehouse, candidate, code_revision="unknown", prepared_by="demo-engineer").release.release_id
     take_back = partial(withdraw, warehouse, reason="сомнение")
     at = APPROVALS[1].approved_at + timedelta(minutes=1)
@@ -948,7 +948,7 @@ def test_bi_reads_what_is_published(
         reader.execute(f"select {columns} from published.{table}".encode())
 
 
-def test_two_publishers_at_once_make_one_release(
+def test_bad_input_two_approvals_at_once_make_one_release(
     settings: Settings, warehouse: Connection, candidate: Candidate
 ) -> None:
     def publish_alone(_: int) -> str:

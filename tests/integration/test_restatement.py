@@ -43,13 +43,16 @@ from vmeste.releases.publish import (
 )
 from vmeste.releases.quarters import Quarter
 from vmeste.releases.refusals import CandidateBusy, ChecksFailed, FilesNotWritten, GateClosed
-from vmeste.settings import Settings
+from vmeste.settings import ROOT, Settings
 from vmeste.warehouse.connect import connect
 
 FIRST, LAST = Quarter(2020, 3), Quarter(2022, 2)
 Q4, Q1 = Quarter(2021, 4), Quarter(2022, 1)
 RULES = {"before": "a" * 64, "after": "b" * 64}
 OUTCOMES = "select * from {}.fct_indicator_outcome where is_eligible and quarter = %s"
+
+
+REGISTERED = "select pair_key, mentee_key, min(_submission_id) as place from raw.r3_pair group by 1, 2"
 
 
 @dataclass
@@ -167,10 +170,13 @@ def rows_come_late(told: Story) -> None:
     rolling = frame[frame.period_view == "rolling_4q"]
     with connect(told.settings, "vmeste_transformer") as connection:
         withdrawn = rows(connection, "select mentee_key from raw.r5_consent where withdrawn_on is not null")
+        # keys are random: pairs are taken in the order of their registration, so that the same is told each time
+        places = {row["pair_key"]: row["place"] for row in rows(connection, REGISTERED)}
     rolling = rolling[~rolling.mentee_key.isin([row["mentee_key"] for row in withdrawn])]
+    rolling = rolling.assign(place=rolling.pair_key.map(places)).sort_values("place")
     missing = rolling[(rolling.indicator_code == "2.3") & ~rolling.is_measured]
-    content = rolling[(rolling.indicator_code == "2.2") & rolling.is_achieved].sort_values("mentee_key")
-    gained = rolling[(rolling.indicator_code == "3.1") & rolling.is_achieved].sort_values("mentee_key")
+    content = rolling[(rolling.indicator_code == "2.2") & rolling.is_achieved]
+    gained = rolling[(rolling.indicator_code == "3.1") & rolling.is_achieved]
     with connect(told.settings, "vmeste_loader") as loader:
         for number, row in enumerate(missing.itertuples()):
             follow_up(loader, str(row.pair_key), row.event_date, datetime(2022, 2, 1 + number, tzinfo=UTC))
@@ -223,12 +229,14 @@ def erase_somebody(told: Story) -> None:
             "count(distinct (is_due, is_reached, is_measured, is_achieved, is_deteriorated)) as kinds "
             "from ledger.outcomes group by 1, 2, 3, 4), "
             "told as (select indicator_code, period_view, quarter, count(distinct release_id) as times "
-            "from ledger.outcomes group by 1, 2, 3) "
+            "from ledger.outcomes group by 1, 2, 3), "
+            f"registered as ({REGISTERED}) "
             "select theirs.mentee_key from theirs inner join told using (indicator_code, period_view, quarter) "
+            "inner join registered using (mentee_key) "
             "group by 1 having bool_and(theirs.times = told.times and theirs.kinds = 1) "
             "and not bool_or(indicator_code = '2.3') "
             "and bool_or(indicator_code = '2.2' and period_view = 'rolling_4q' and quarter = '2021-Q4') "
-            "order by 1 limit 1",
+            "order by min(place) limit 1",
         )
     told.found["erased"] = found["mentee_key"]
     with connect(told.settings) as owner:
@@ -506,6 +514,45 @@ def test_beside_the_release_no_later_figure_tells_of_the_erased(
     assert {row[name] for row in hidden for name in ("eligible", "measured", "achieved", "share")} == {None}
 
 
+CHANGES = (
+    ("2021-Q4-r1", "2021-Q4-r2", "late follow-ups, two edits, one endline withdrawn"),
+    ("2021-Q4-r2", "2021-Q4-r3", "2.2 asks for 4.6 instead of 4; one person erased"),
+)
+
+
+def test_the_manual_shows_what_the_ledger_says_of_each_difference(
+    story: Story, warehouse: psycopg.Connection[Any]
+) -> None:
+    """The table in docs/releases.md is this one; old and new are counted by pandas, the causes are the ledger's."""
+    lines = []
+    for former, latter, what in CHANGES:
+        before, after = _reached(story.frames[former]), _reached(story.frames[latter])
+        causes = rows(
+            warehouse,
+            "select indicator_code, cause, step, entered, left_out from ledger.restatement_causes "
+            "where release_id = %s and period_view = 'rolling_4q' and quarter = '2021-Q4' "
+            "and step in ('eligible', 'measured', 'achieved') "
+            "order by 1, 2, 3",
+            latter,
+        )
+        for code in sorted({row["indicator_code"] for row in causes} & {*EXPECTED["indicators"]}):
+            cells = []
+            for step in ("achieved", "measured", "eligible"):
+                was, now = (len(one.get((code, "rolling_4q", step), set())) for one in (before, after))
+                moved = [row for row in causes if (row["indicator_code"], row["step"]) == (code, step)]
+                assert was + sum(row["entered"] - row["left_out"] for row in moved) == now
+                signs = [("+", "entered"), ("−", "left_out")]
+                why = [f"{sign}{row[side]} {row['cause']}" for row in moved for sign, side in signs if row[side]]
+                cells.append(f"{was} → {now}: {', '.join(why)}" if why else str(now))
+            lines.append(f"| {former} → {latter[-2:]} | {code} | {' | '.join(cells)} |")
+        assert lines, what
+    table = "\n".join(
+        ["| Revision | Indicator | Achieved | Measured | Eligible |", "| --- | --- | --- | --- | --- |", *lines]
+    )
+    manual = (ROOT / "docs" / "releases.md").read_text(encoding="utf-8")
+    assert table in manual, f"docs/releases.md has another table; this one holds:\n{table}"
+
+
 def test_a_declared_error_makes_a_revision_that_says_all_of_it(
     story: Story, warehouse: psycopg.Connection[Any]
 ) -> None:
@@ -636,7 +683,9 @@ def stands(settings: Settings, quarter: Quarter) -> int:
         return rows_of.rowcount
 
 
-def test_prepared_twice_gives_the_same_bytes_whatever_came_later(by_steps: Settings, prepared: dict[str, str]) -> None:
+def test_bad_input_a_release_prepared_twice_gives_the_same_bytes_whatever_came_later(
+    by_steps: Settings, prepared: dict[str, str]
+) -> None:
     assert (prepared["state"], prepared["release_id"]) == ("draft", "2022-Q3-r1")
     before = files_of(prepared)
     with connect(by_steps, "vmeste_loader") as loader:
@@ -645,9 +694,13 @@ def test_prepared_twice_gives_the_same_bytes_whatever_came_later(by_steps: Setti
     again = steps.prepare(by_steps, OPEN, "made-up", NOW)
     assert again == prepared
     assert files_of(again) == before
+    outcome = CliRunner().invoke(command.app, ["prepare", "2022-Q3", "--by", "made-up"])
+    assert outcome.exit_code == 0, outcome.output
+    assert f"checksum: {prepared['checksum']}" in outcome.output
+    assert files_of(prepared) == before
 
 
-def test_a_page_that_cannot_be_made_leaves_the_draft_before(
+def test_bad_input_a_failed_render_leaves_the_draft_before(
     by_steps: Settings, prepared: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files_of(prepared)
@@ -662,7 +715,7 @@ def test_a_page_that_cannot_be_made_leaves_the_draft_before(
     assert [path.name for path in by_steps.releases.iterdir()] == ["2022-Q3-r1"], "nothing half made lies about"
 
 
-def test_a_quarter_that_is_not_over_is_refused(by_steps: Settings) -> None:
+def test_bad_input_a_quarter_in_the_future_is_refused(by_steps: Settings) -> None:
     with pytest.raises(GateClosed, match=r"2026-Q3 closes on 15\.10\.2026"):
         steps.gate(by_steps, Quarter(2026, 3), NOW)
     with pytest.raises(GateClosed, match=r"2026-Q1 closes on 15\.04\.2026"):
@@ -688,7 +741,7 @@ def test_a_quarter_whose_sources_were_not_asked_since_its_cut_off_is_not_complet
         loader.execute("update ops.cursors set asked_at = null")
 
 
-def test_a_cutoff_before_the_data_says_that_nothing_had_arrived(by_steps: Settings) -> None:
+def test_bad_input_a_cutoff_before_the_data_says_that_nothing_had_arrived(by_steps: Settings) -> None:
     with pytest.raises(CandidateError, match="2010-Q1: either nothing had arrived by its cut-off"):
         steps.prepare(by_steps, Quarter(2010, 1), "made-up", NOW)
 
@@ -703,7 +756,7 @@ def test_what_was_restated_is_not_taken_back(by_steps: Settings) -> None:
     "given",
     [{"method": "demo_director", "director": "demo_psychologist"}, {"method": "somebody"}, {"director": "admin"}],
 )
-def test_an_approval_of_anybody_else_releases_nothing(
+def test_bad_input_an_approval_by_the_wrong_person_releases_nothing(
     by_steps: Settings, prepared: dict[str, str], given: dict[str, str]
 ) -> None:
     with pytest.raises(PublishError, match=r"is not who approves as .*nothing is released; let the right person"):
@@ -752,29 +805,34 @@ def test_rows_that_arrive_during_a_build_have_it_built_again(
     assert len([as_of for as_of in built if as_of == OPEN.cutoff(by_steps.zone)]) == steps.BUILDS
 
 
-def test_a_release_is_whole_whatever_stops_it_and_the_step_can_be_repeated(
+def release_open(settings: Settings, prepared: dict[str, str]) -> dict[str, str]:
+    """Do as the task `release` does after both approvals."""
+    return steps.release(settings, OPEN, "made-up", approvals(), prepared["checksum"])
+
+
+def test_bad_input_a_full_disk_while_publishing_releases_nothing(
     by_steps: Settings, prepared: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def release() -> dict[str, str]:
-        return steps.release(by_steps, OPEN, "made-up", approvals(), prepared["checksum"])
+    monkeypatch.setattr("vmeste.releases.pack.write_workbook", full_disk)
+    with pytest.raises(FilesNotWritten, match=r"2022-Q3 is not released.*No space left.*the approvals still count"):
+        release_open(by_steps, prepared)
+    assert stands(by_steps, OPEN) == 0
+    assert not list((by_steps.releases / "2022-Q3-r1").glob("2022-Q3-r1*"))
 
-    # after a restart the candidate that was approved is not there any more: it is built again, then the disk is full
+
+def test_bad_input_a_restart_between_approval_and_publishing_releases_what_was_approved(
+    by_steps: Settings, prepared: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The candidate is not there any more and is built again; then it stops between the commit and the last file."""
     with connect(by_steps, "vmeste_transformer") as connection:
         connection.execute("delete from ledger.candidate")
     with monkeypatch.context() as patch:
-        patch.setattr("vmeste.releases.pack.write_workbook", full_disk)
-        with pytest.raises(FilesNotWritten, match=r"2022-Q3 is not released.*No space left.*the approvals still count"):
-            release()
-    assert stands(by_steps, OPEN) == 0
-    assert not list((by_steps.releases / "2022-Q3-r1").glob("2022-Q3-r1*"))
-    # the commit has come through, the last move has not
-    with monkeypatch.context() as patch:
         patch.setattr("vmeste.releases.steps._put", full_disk)
         with pytest.raises(FilesNotWritten, match=r"2022-Q3-r1 is released, its files are not there yet.*clear the"):
-            release()
+            release_open(by_steps, prepared)
     assert stands(by_steps, OPEN) == 1
     assert not list((by_steps.releases / "2022-Q3-r1").glob("2022-Q3-r1*"))
-    released = release()
+    released = release_open(by_steps, prepared)
     assert released["release_id"] == "2022-Q3-r1"
     before = files_of(released)
     assert len(before["pdf"]) > 10_000

@@ -115,7 +115,7 @@ def by_form(candidate: Candidate) -> dict[str, list[int]]:
 
 
 def quarantined_rows(candidate: Candidate) -> str:
-    """Say how many rows are in quarantine; where a rule was broken by one or two, only how many there are at least."""
+    """Say how many rows are in quarantine; where a rule was broken by few, only how many there are at least."""
     if _is_told(candidate):
         total, is_exact = candidate.quarantined_rows, True
     else:  # a row may break several rules of its form

@@ -33,9 +33,9 @@ from vmeste.releases.candidate import (
 )
 from vmeste.releases.charts import Point, interval_chart
 from vmeste.releases.decisions import DETERIORATED_FROM, HEADLINE_VIEW, by_form, decisions, quarantined_rows
-from vmeste.releases.disclosure import SMALLEST_SPLIT_COUNT, IndicatorValue
+from vmeste.releases.disclosure import IndicatorValue
 from vmeste.releases.quarters import Quarter
-from vmeste.releases.small_counts import least
+from vmeste.releases.small_counts import SMALLEST_ROWS, least
 
 if TYPE_CHECKING:
     from vmeste.releases.publish import Release
@@ -506,4 +506,4 @@ def _rows_of(counts: Sequence[int]) -> str:
     total, is_exact = least(counts)
     if is_exact:
         return russian.number(total)
-    return russian.fewer(SMALLEST_SPLIT_COUNT) if len(counts) == 1 else f"не меньше {russian.number(total)}"
+    return russian.fewer(SMALLEST_ROWS) if len(counts) == 1 else f"не меньше {russian.number(total)}"

@@ -126,7 +126,7 @@ def counted(count: int, one: str, few: str, many: str) -> str:
 
 
 def fewer(smallest: int) -> str:
-    """Say of a small count only that it is small: «меньше 3»."""
+    """Say of a small count only that it is small: «меньше 5»."""
     return f"меньше{NBSP}{number(smallest)}"
 
 

@@ -1,7 +1,8 @@
-"""Counts beside the indicators: one or two follow-ups of a form, one or two rows of a form that are late or refused.
+"""Counts beside the indicators: one or two follow-ups of a form, a few rows of a form that are late or refused.
 
-What is one or two follow-ups of one form is told of neither, or the margin would tell it. Of one or two rows it is said
-that they are fewer than three; a sum that holds such a count is told as the least that it may be, from what is told.
+What is one or two follow-ups of one form is told of neither, or the margin would tell it. Of one to four rows it is
+said that they are fewer than five, as in ``published.late_rows_shown``; a sum that holds such a count is told as the
+least that it may be, from what is told.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from vmeste.releases.disclosure import SMALLEST_SPLIT_COUNT
 
 if TYPE_CHECKING:
     from vmeste.releases.candidate import FollowUpCount
+
+SMALLEST_ROWS = 5
+"""Rows of a form are counted out from here on."""
 
 FOLLOW_UPS = ("due_soon", "open_now", "missed")
 
@@ -32,8 +36,8 @@ def hide_follow_ups(counts: Iterable[FollowUpCount]) -> tuple[FollowUpCount, ...
 
 
 def told_rows(count: int) -> int | None:
-    """Return how many rows there are; None where they are one or two."""
-    return None if 0 < count < SMALLEST_SPLIT_COUNT else count
+    """Return how many rows there are; None where they are few."""
+    return None if 0 < count < SMALLEST_ROWS else count
 
 
 def least(counts: Iterable[int]) -> tuple[int, bool]:

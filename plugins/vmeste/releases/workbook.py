@@ -26,11 +26,11 @@ from vmeste.releases import russian
 from vmeste.releases.annex import origin_of
 from vmeste.releases.candidate import REGISTRY_FORMS, Candidate
 from vmeste.releases.decisions import HEADLINE_VIEW, decisions
-from vmeste.releases.disclosure import SMALLEST_SPLIT_COUNT, IndicatorValue
+from vmeste.releases.disclosure import IndicatorValue
 from vmeste.releases.explaining import CAUSES, CAUSES_RU
 from vmeste.releases.quarters import Quarter
 from vmeste.releases.restating import REASONS_RU
-from vmeste.releases.small_counts import told_rows
+from vmeste.releases.small_counts import SMALLEST_ROWS, told_rows
 
 if TYPE_CHECKING:
     from vmeste.releases.publish import Release
@@ -416,7 +416,7 @@ def _quality(book: Workbook, candidate: Candidate) -> None:
 
 
 def _rows_of(count: int) -> Value:
-    return russian.fewer(SMALLEST_SPLIT_COUNT) if told_rows(count) is None else count
+    return russian.fewer(SMALLEST_ROWS) if told_rows(count) is None else count
 
 
 def _sheet(
