@@ -72,11 +72,13 @@ screenshots: $(STAMP) ## open the five dashboards of this machine's warehouse an
 	@$(CHROMIUM) && export VMESTE_CHROMIUM && $(BIN)/vmeste bi up && $(BIN)/python -m tests.bi.screenshots docs/images
 
 # `docker/.env` holds the secrets and whatever else of .env.example shall be other than the default
+# what the image is built from: there is no git in it
+REVISION = $$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null)
 COMPOSE := docker compose --project-name vmeste --env-file docker/.env
 
 compose-up: ## start all in containers; secrets are drawn once. WORKERS=3: three workers, BI=1: Superset too
 	@$(PYTHON) docker/draw_secrets.py docker/.env
-	@$(COMPOSE) $(if $(BI),--profile bi) up --detach --build --wait --scale worker=$(or $(WORKERS),1)
+	@VMESTE_CODE_REVISION="$(REVISION)" $(COMPOSE) $(if $(BI),--profile bi) up --detach --build --wait --scale worker=$(or $(WORKERS),1)
 	@echo "Airflow: http://$$($(COMPOSE) port api-server 8080); users and passwords of Airflow, then of Superset:"
 	@$(COMPOSE) exec -T api-server cat /var/lib/vmeste/secrets/airflow_users.json /var/lib/vmeste/secrets/superset_users.json
 	@echo

@@ -18,6 +18,7 @@ at the end, so that the marts are rebuilt once a run; then `report_failures` fai
 - *Many submissions are no longer there*: nothing was deleted. Look at the source, then either mend its rights or say
   that they were deleted on purpose: `vmeste ingest --accept-deletions SOURCE:FORM`.
 - *Credentials were refused*: mend the connection; the button «Test» beside it, or `vmeste sources check`, tries it.
+- *The same again, hour after hour*: people are told when it begins, once a day while it lasts, and when it is over.
 - Single rows that broke a rule do not fail the run: see `vmeste quarantine list`; each run tries the open ones again.
 
 **To repeat**: clear the failed task or just wait an hour. A repeated task changes nothing that is there already.
@@ -39,7 +40,7 @@ from airflow.sdk import (
     task_group,
 )
 
-from vmeste.notifications.notifier import Notice
+from vmeste.notifications.notifier import TELLING, Notice
 from vmeste.settings import get_settings
 from vmeste.sources import load_sources
 from vmeste.tags import Tag
@@ -89,7 +90,7 @@ RETRIES = ExceptionRetryPolicy(
     max_active_runs=1,
     doc_md=__doc__,
     tags=[Tag.INGESTION],
-    on_failure_callback=Notice("failed"),
+    on_failure_callback=Notice("failed", unless_told_by="report_failures"),
     default_args={"retries": 3, "retry_policy": RETRIES},
 )
 def ingest_forms() -> None:
@@ -126,16 +127,29 @@ def ingest_forms() -> None:
         return changed
 
     @task(trigger_rule=TriggerRule.ALL_DONE, retries=0)
-    def report_failures(*, ti: Any) -> None:
+    def report_failures(*, ti: Any, dag_run: Any, **context: Any) -> None:
         from vmeste import ingest
+        from vmeste.notifications import troubles
         from vmeste.settings import get_settings
 
         tasks = [f"{source}.{stage}.{step}" for source, stage, _ in STAGES for step in ("extract", "load")]
         states = ti.get_task_states(dag_id=ti.dag_id, task_ids=tasks, run_ids=[ti.run_id])[ti.run_id]
-        failures = [f"{name} failed: see its log" for name, state in states.items() if state == "failed"]
+        failed = [name for name, state in states.items() if state == "failed"]
         loaded = ti.xcom_pull(task_ids=[f"{source}.{stage}.load" for source, stage, _ in STAGES])
-        failures += [f"{counts['form_id']}: {counts['error']}" for counts in loaded if counts and counts.get("error")]
-        failures += [f"not read: {line}" for line in ingest.overlooked(get_settings())]
+        refused = [counts for counts in loaded if counts and counts.get("error")]
+        overlooked = ingest.overlooked(get_settings())
+        # the names of files may hold more than may be kept
+        places = [*failed, *(counts["form_id"] for counts in refused)]
+        places += [f"{len(overlooked)} files that no form reads"] if overlooked else []
+        telling = troubles.note(get_settings(), places, dag_run.start_date)
+        ti.xcom_push(key=TELLING, value=telling)
+        if telling:
+            Notice(telling)({"ti": ti, "dag_run": dag_run, **context})
+        failures = [
+            *(f"{name} failed: see its log" for name in failed),
+            *(f"{counts['form_id']}: {counts['error']}" for counts in refused),
+            *(f"not read: {line}" for line in overlooked),
+        ]
         if failures:
             raise RuntimeError(f"{len(failures)} failed, everything else is loaded: {'; '.join(failures)}")
 

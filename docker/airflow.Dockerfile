@@ -40,6 +40,10 @@ COPY expectations expectations
 COPY forms forms
 COPY examples examples
 
+# last, for it changes with each commit: a release carries it, and there is no git here
+ARG VMESTE_CODE_REVISION=
+ENV VMESTE_CODE_REVISION=$VMESTE_CODE_REVISION
+
 USER vmeste
 ENTRYPOINT ["dumb-init", "--"]
 CMD ["airflow", "version"]

@@ -23,10 +23,12 @@ EXPECTED = {
     "files, one for each organisation",
     "VMESTE_WAREHOUSE_URL": "postgresql://user:password@host:5432/database, or empty for the embedded PostgreSQL",
     "VMESTE_VAULT_URL": "postgresql://user:password@host:5432/another_database, or empty for the embedded PostgreSQL",
+    "VMESTE_AIRFLOW_URL": "postgresql://user:password@host:5432/airflow, Airflow's own database, or empty",
     "VMESTE_LANDING": "a folder or an object store address, e.g. .vmeste/landing or s3://bucket/landing",
     "VMESTE_BACKUP_DAYS": "for how many days copies of the databases are kept, 1 to 3650, e.g. 30",
     "VMESTE_ORGANISATION": "the code of one organisation, as the registration of pairs has it, or empty",
     "VMESTE_PROGRAMME": "the code of one programme, as the registration of pairs has it, or empty",
+    "VMESTE_CODE_REVISION": "the commit of an image without git, as `git describe` has it, or empty",
     "VMESTE_TIMEZONE": "a name from the IANA time zone database, e.g. Europe/Moscow",
 }
 
@@ -45,10 +47,12 @@ class Settings(BaseSettings):
     sources: Path = ROOT / "forms" / "sources.yml"
     warehouse_url: str = ""
     vault_url: str = ""
+    airflow_url: str = ""
     landing: str = ""
     timezone: str = "Europe/Moscow"
     organisation: str = ""
     programme: str = ""
+    code_revision: str = ""
     backup_days: int = Field(default=30, ge=1, le=3650)
 
     @field_validator("home")
@@ -77,7 +81,7 @@ class Settings(BaseSettings):
             raise ValueError(f"there is no file {sources}")
         return sources
 
-    @field_validator("warehouse_url", "vault_url")
+    @field_validator("warehouse_url", "vault_url", "airflow_url")
     @classmethod
     def _url_is_postgresql(cls, value: str) -> str:
         if value and (urlsplit(value).scheme not in {"postgresql", "postgres"} or not urlsplit(value).path.strip("/")):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import runpy
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
 from airflow.sdk import RetryAction
 
+from vmeste.notifications.notifier import TELLING, Notice
 from vmeste.settings import ROOT, get_settings
 from vmeste.sources import load_sources
 from vmeste.sources.errors import (
@@ -57,6 +59,10 @@ class Ti:
 
     def __init__(self, loaded: list[Any], states: dict[str, str] | None = None) -> None:
         self.loaded, self.states = loaded, states or {}
+        self.pushed: dict[str, Any] = {}
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.pushed[key] = value
 
     def xcom_pull(self, task_ids: list[str]) -> list[Any]:
         assert task_ids == [f"centre.{stage}.load" for stage in STAGES]
@@ -138,26 +144,93 @@ def test_only_forms_that_changed_are_announced_and_together(dag: DAG) -> None:
     assert [asset.name for asset in announced] == ["raw/f4_meeting", "raw/r1_mentee"]
 
 
-def test_a_run_in_which_nothing_failed_is_not_failed(dag: DAG) -> None:
+BEGAN = SimpleNamespace(start_date=datetime(2026, 1, 2, 3, tzinfo=UTC))
+
+
+@pytest.fixture
+def noted(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What the warehouse would be told that fails; it always says that this is no news."""
+    found: list[list[str]] = []
+
+    def note(settings: Settings, places: list[str], now: datetime) -> str:
+        assert now == BEGAN.start_date
+        found.append(places)
+        return ""
+
+    monkeypatch.setattr("vmeste.notifications.troubles.note", note)
+    return found
+
+
+def report(dag: DAG, ti: Ti) -> None:
+    dag.get_task("report_failures").python_callable(ti=ti, dag_run=BEGAN, dag=dag, run_id=ti.run_id)
+
+
+def test_a_run_in_which_nothing_failed_is_not_failed(dag: DAG, noted: list[list[str]]) -> None:
     states = {"centre.people.load_0": "success", "centre.people.load_1": "skipped"}
-    dag.get_task("report_failures").python_callable(ti=Ti([counts("r1_mentee")], states))
+    report(dag, Ti([counts("r1_mentee")], states))
+    assert noted == [[]]
 
 
-def test_a_failed_branch_fails_the_run_and_is_named(dag: DAG) -> None:
+def test_a_failed_branch_fails_the_run_and_is_named(dag: DAG, noted: list[list[str]]) -> None:
     states = {"centre.people.load_0": "success", "centre.surveys.extract_2": "failed"}
     with pytest.raises(RuntimeError, match=r"surveys\.extract_2"):
-        dag.get_task("report_failures").python_callable(ti=Ti([counts("r1_mentee")], states))
+        report(dag, Ti([counts("r1_mentee")], states))
+    assert noted == [["centre.surveys.extract_2"]]
 
 
-def test_a_refused_file_fails_the_run_although_the_rest_of_its_form_is_loaded(dag: DAG) -> None:
+def test_a_refused_file_fails_the_run_although_the_rest_of_its_form_is_loaded(dag: DAG, noted: list[list[str]]) -> None:
     with pytest.raises(RuntimeError, match=r"f4_meeting: broken\.csv"):
-        dag.get_task("report_failures").python_callable(ti=Ti([counts("f4_meeting", error="broken.csv: 0 bytes")]))
+        report(dag, Ti([counts("f4_meeting", error="broken.csv: 0 bytes")]))
+    assert noted == [["f4_meeting"]], "the name of a file is nothing to keep"
 
 
-def test_a_file_that_no_form_reads_fails_the_run(dag: DAG, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_no_form_reads_fails_the_run(
+    dag: DAG, noted: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("vmeste.ingest.overlooked", lambda settings: ["stray.csv: no form has files of this name"])
     with pytest.raises(RuntimeError, match=r"not read: stray\.csv"):
-        dag.get_task("report_failures").python_callable(ti=Ti([counts("r1_mentee")]))
+        report(dag, Ti([counts("r1_mentee")]))
+    assert noted == [["1 files that no form reads"]]
+
+
+@pytest.mark.parametrize("telling", ["failed", "recovered", ""])
+def test_what_is_news_is_told_by_the_task_and_not_again_by_the_run(
+    dag: DAG, telling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("vmeste.notifications.troubles.note", lambda *_: telling)
+    monkeypatch.setattr(Notice, "notify", lambda self, context: told.append(self.event))
+    ti = Ti([counts("r1_mentee")])
+    report(dag, ti)
+    assert told == ([telling] if telling else [])
+    assert ti.pushed == {TELLING: telling}
+
+
+@pytest.mark.parametrize(
+    ("task_id", "pulled", "is_told"),
+    [
+        ("report_failures", "", False),  # no news, says the task
+        ("report_failures", "failed", False),  # it has told
+        ("report_failures", None, True),  # it could not say
+        ("report_failures", RuntimeError("no answer"), True),
+        ("announce_changes", "failed", True),
+    ],
+)
+def test_a_run_is_told_of_once(
+    dag: DAG, task_id: str, pulled: Any, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failed(SimpleNamespace):
+        def xcom_pull(self, task_ids: str, key: str) -> Any:
+            assert (task_ids, key) == ("report_failures", TELLING)
+            if isinstance(pulled, Exception):
+                raise pulled
+            return pulled
+
+    sent = []
+    monkeypatch.setattr("vmeste.notifications.sending.send", lambda settings, message: sent.append(message.event))
+    (notice,) = dag.on_failure_callback if isinstance(dag.on_failure_callback, list) else [dag.on_failure_callback]
+    notice({"dag": dag, "run_id": "scheduled__2022-01-15T03:00:00+00:00", "ti": Failed(task_id=task_id)})
+    assert sent == (["failed"] if is_told else [])
 
 
 @pytest.mark.parametrize(

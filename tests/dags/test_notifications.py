@@ -27,6 +27,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "rejected": {"release_id": "2021-Q4-r1", "role": "director"},
     "overdue": {"quarter": "2021-Q4", "days": 5},
     "failed": {"dag_id": "ingest_forms", "task_id": "report_failures"},
+    "recovered": {"dag_id": "ingest_forms"},
     "check_failed": {"dag_id": "refresh_quarterly_indicators", "task_id": "validate"},
     "quarantine_growing": {"open_now": 21, "open_before": 19, "arrived": 3, "resolved": 1},
     "follow_ups_due": {"due_now": 3, "due_now_6": 2, "due_now_12": 1, "closing": 1, "open_now": 7},
@@ -87,9 +88,12 @@ def test_every_event_has_facts_here() -> None:
 def test_each_message_reaches_its_people_and_the_webhook(
     event: str, configured: NotificationSettings, mailbox: Mailbox, hook: Hook
 ) -> None:
-    Notice(event, FACTS[event] | {"link": LINK})({}) if event not in ("awaiting_approval", "failed", "overdue") else (
-        sending.send(configured, message(event, FACTS[event] | {"link": LINK}))
-    )
+    Notice(event, FACTS[event] | {"link": LINK})({}) if event not in (
+        "awaiting_approval",
+        "failed",
+        "recovered",
+        "overdue",
+    ) else (sending.send(configured, message(event, FACTS[event] | {"link": LINK})))
     roles = AUDIENCE[event] or (FACTS[event]["role"],)
     ((recipients, mail),) = mailbox.mails
     assert recipients == configured.addresses(roles)

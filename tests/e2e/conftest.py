@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.dags.receivers import Mailbox, mail_server
 from vmeste.local import airflow, demo
 from vmeste.settings import ROOT, Settings
 from vmeste.warehouse import embedded
@@ -69,7 +70,18 @@ def database(first: Told, settings: Settings) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="session")
-def running(database: Settings) -> Iterator[airflow.Address]:
+def mailbox() -> Iterator[Mailbox]:
+    """A mail server of this machine, and the settings by which Airflow's processes write to it."""
+    with mail_server() as box, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_VMESTE_MAIL", box.connection)
+        patch.setenv("VMESTE_NOTIFY_SMTP", "vmeste_mail")
+        for role in ("engineer", "method", "director"):
+            patch.setenv(f"VMESTE_NOTIFY_{role.upper()}", f"{role}@example.org")
+        yield box
+
+
+@pytest.fixture(scope="session")
+def running(database: Settings, mailbox: Mailbox) -> Iterator[airflow.Address]:
     """Airflow on the demonstration's home, as `make up` starts it."""
     yield airflow.start(database)
     airflow.stop(database)

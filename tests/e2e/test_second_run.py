@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.dags.receivers import Mailbox
 from tests.e2e.conftest import Told, tell
 from vmeste.local import airflow
 from vmeste.local.rest import RUN_ENDED, ApiError, Session
@@ -41,6 +43,21 @@ def released(settings: Settings) -> list[Any]:
         return connection.execute("select release_id, checksum, released_at from published.releases").fetchall()
 
 
+def told(mailbox: Mailbox, event: str, known: int = 0) -> list[str]:
+    """Wait for a mail beyond those known whose subject holds some words; return who got it."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        for recipients, mail in mailbox.mails[known:]:
+            if event in str(mail["Subject"]):
+                return [address.partition("@")[0] for address in recipients]
+        time.sleep(0.2)
+    raise AssertionError(f"nobody was told of {event}: {[str(mail['Subject']) for _, mail in mailbox.mails]}")
+
+
+def subjects(mailbox: Mailbox, known: int) -> list[str]:
+    return [str(mail["Subject"]) for _, mail in mailbox.mails[known:]]
+
+
 def test_a_second_demonstration_is_quicker_and_changes_nothing(
     before: list[Any], running: airflow.Address, first: Told, settings: Settings, place: Path
 ) -> None:
@@ -56,7 +73,9 @@ def test_a_second_demonstration_is_quicker_and_changes_nothing(
     assert airflow.address(settings) is not None, "what ran before runs on"
 
 
-def test_a_rejected_quarter_is_not_released(before: list[Any], running: airflow.Address, settings: Settings) -> None:
+def test_a_rejected_quarter_is_not_released(
+    before: list[Any], running: airflow.Address, settings: Settings, mailbox: Mailbox
+) -> None:
     admin, psychologist = Session(running, airflow.ADMIN), Session(running, "demo_psychologist")
     run_id = admin.trigger(REFRESH, partition_key="2021-Q3")
     wait_for_task(admin, REFRESH, run_id, "approve_method", "awaiting_input")
@@ -69,6 +88,39 @@ def test_a_rejected_quarter_is_not_released(before: list[Any], running: airflow.
     assert (states["approve_director"], states["release"]) == ("skipped", "skipped")
     assert "2021-Q3-r1 was rejected by demo_psychologist" in admin.returned(REFRESH, run_id, "tell_outcome")
     assert released(settings) == before
+    assert told(mailbox, "2021-Q3-r1 ждёт согласования методологом") == ["method"]
+    assert told(mailbox, "2021-Q3-r1 отклонён") == ["engineer", "method", "director"]
+
+
+def test_a_cutoff_before_the_data_fails_the_checks_and_is_told(
+    before: list[Any], running: airflow.Address, settings: Settings, mailbox: Mailbox
+) -> None:
+    admin, known = Session(running, airflow.ADMIN), len(mailbox.mails)
+    run_id = admin.trigger(REFRESH, partition_key="2010-Q1")
+    assert wait(admin, REFRESH, run_id) == "failed"
+    states = {task["task_id"]: task["state"] for task in admin.tasks(REFRESH, run_id)}
+    assert (states["validate"], states["release"]) == ("failed", "upstream_failed")
+    assert released(settings) == before
+    assert told(mailbox, "проверка не пройдена", known) == ["engineer", "method"]
+    (log,) = (settings.home / "logs" / f"dag_id={REFRESH}" / f"run_id={run_id}" / "task_id=validate").glob("*=1.log")
+    assert "either nothing had arrived by its cut-off" in log.read_text(encoding="utf-8")
+
+
+def test_follow_ups_that_became_due_and_a_quarantine_that_grew_are_told_at_night(
+    running: airflow.Address, settings: Settings, mailbox: Mailbox
+) -> None:
+    """The cohort's own follow-ups were due years ago: one is made up that is due today."""
+    with connect(settings, "vmeste_transformer") as connection:
+        connection.execute(
+            "insert into marts.followup_calendar (pair_key, form, horizon, state, due_on, window_opens_on, "
+            "window_closes_on) values ('made up', 'short', 6, 'open', %(today)s, %(today)s - 30, %(today)s + 60)",
+            {"today": datetime.now(settings.zone).date()},
+        )
+    admin, known = Session(running, airflow.ADMIN), len(mailbox.mails)
+    admin.unpause("maintain_warehouse")
+    assert wait(admin, "maintain_warehouse", admin.trigger("maintain_warehouse")) == "success"
+    assert told(mailbox, "повторн", known) == ["method"]
+    assert told(mailbox, "в карантине стало больше", known) == ["engineer", "method"]
 
 
 def test_another_key_is_refused_when_it_is_given(running: airflow.Address) -> None:
@@ -76,19 +128,21 @@ def test_another_key_is_refused_when_it_is_given(running: airflow.Address) -> No
         Session(running, airflow.ADMIN).trigger(REFRESH, partition_key="2021/4")
 
 
-def test_a_quarter_that_is_not_over_is_stopped_at_the_gate(running: airflow.Address) -> None:
-    admin = Session(running, airflow.ADMIN)
+def test_a_quarter_that_is_not_over_is_stopped_at_the_gate(running: airflow.Address, mailbox: Mailbox) -> None:
+    admin, known = Session(running, airflow.ADMIN), len(mailbox.mails)
     run_id = admin.trigger(REFRESH, partition_key="2198-Q4")
     assert wait(admin, REFRESH, run_id) == "failed"
     states = {task["task_id"]: task["state"] for task in admin.tasks(REFRESH, run_id)}
     assert states["gate"] == "failed"
+    assert told(mailbox, f"сбой: {REFRESH}, gate", known) == ["engineer"]
 
 
 def test_an_unreadable_file_fails_the_run_and_holds_up_no_other(
-    running: airflow.Address, settings: Settings, place: Path
+    running: airflow.Address, settings: Settings, place: Path, mailbox: Mailbox
 ) -> None:
-    (place / "examples" / "reference_cohort" / "f3_mentee_feedback_empty.csv").touch()
-    admin = Session(running, airflow.ADMIN)
+    empty = place / "examples" / "reference_cohort" / "f3_mentee_feedback_empty.csv"
+    empty.touch()
+    admin, known = Session(running, airflow.ADMIN), len(mailbox.mails)
     run_id = admin.trigger("ingest_forms")
     assert wait(admin, "ingest_forms", run_id) == "failed"
     failed = [task for task in admin.tasks("ingest_forms", run_id) if task["state"] == "failed"]
@@ -96,3 +150,11 @@ def test_an_unreadable_file_fails_the_run_and_holds_up_no_other(
     folder = settings.home / "logs" / "dag_id=ingest_forms" / f"run_id={run_id}" / "task_id=report_failures"
     (log,) = folder.glob("attempt=1.log")
     assert "f3_mentee_feedback_empty.csv" in log.read_text(encoding="utf-8")
+    assert told(mailbox, "сбой: ingest_forms, report_failures", known) == ["engineer"]
+    # an hour later the same is no news; when it is mended, that is
+    assert wait(admin, "ingest_forms", admin.trigger("ingest_forms")) == "failed"
+    empty.unlink()
+    assert wait(admin, "ingest_forms", admin.trigger("ingest_forms")) == "success"
+    assert told(mailbox, "снова работает: ingest_forms", known) == ["engineer"]
+    time.sleep(3)  # the run's own message, were there one, comes from the DAG processor
+    assert len([subject for subject in subjects(mailbox, known) if "ingest_forms" in subject]) == 2

@@ -36,16 +36,23 @@ class Rebuilder:
                 needed.add(name)
                 waiting += nodes[name]["depends_on"].get("nodes", [])
         self.statements = [
-            (result["relation_name"], nodes[result["unique_id"]]["config"]["materialized"], result["compiled_code"])
+            (
+                result["unique_id"] in needed,
+                result["relation_name"],
+                nodes[result["unique_id"]]["config"]["materialized"],
+                result["compiled_code"],
+            )
             for result in results
-            if result["unique_id"] in needed and result.get("compiled_code")
+            if result["unique_id"].startswith("model.") and result.get("compiled_code")
         ]
 
-    def build(self, as_of: datetime) -> datetime:
-        """Fill the candidate's indicators as of a moment, and return when that began."""
+    def build(self, as_of: datetime, *, whole: bool = False) -> datetime:
+        """Fill the candidate's indicators as of a moment, or all its marts, and return when that began."""
         with connect(self.settings, "vmeste_transformer") as connection:
             (built_at,) = connection.execute("select clock_timestamp()").fetchone() or (None,)
-            for relation, kind, statement in self.statements:
+            for is_needed, relation, kind, statement in self.statements:
+                if not is_needed and not whole:
+                    continue
                 self._make(connection, relation, kind, statement.replace(MARK.isoformat(), as_of.isoformat()))
         assert built_at is not None
         return built_at

@@ -10,8 +10,9 @@ import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -19,12 +20,12 @@ import pytest
 from psycopg.types.json import Jsonb
 
 from tests.integration.memory_source import REGISTRY, MemorySource
-from vmeste import ingest, landing, quarantine_lists, reconcile
-from vmeste.privacy import erasure, server_files
+from vmeste import backups, ingest, landing, quarantine_lists, reconcile
+from vmeste.privacy import act, erasure, server_files
 from vmeste.privacy.subject import ErasureError
 from vmeste.settings import ROOT, Settings
 from vmeste.warehouse import embedded
-from vmeste.warehouse.connect import connect, vault_url
+from vmeste.warehouse.connect import connect, vault_url, warehouse_url
 
 REASON = "заявление № 12 от 01.11.2026 (вымышлено)"
 FORMS = ("r1_mentee", "r2_mentor", "r3_pair", "r5_consent", "f4_meeting", "f5_mentor_feedback", "s1_supervision")
@@ -127,6 +128,11 @@ def spread(centre: Centre, mark: str) -> list[str]:
         warehouse.execute("create table if not exists marts.dim_pair (pair_key text, mentee_key text, said text)")
         warehouse.execute("insert into marts.dim_pair values (%s, %s, %s)", (*keys, mark))
         warehouse.execute("analyze marts.dim_pair")
+        for schema in erasure.DERIVED:
+            warehouse.execute(f"create schema if not exists {schema} authorization vmeste_transformer".encode())
+            # a table that no list of ours knows, as the outcomes rebuilt for a comparison were one day
+            warehouse.execute(f"create table if not exists {schema}.of_any_name (pair_key text, said text)".encode())
+            warehouse.execute(f"insert into {schema}.of_any_name values (%s, %s)".encode(), (keys[1], mark))
         warehouse.execute(
             "insert into published.releases (release_id, quarter, revision, state, cutoff_at, prepared_by, "
             "prepared_at, definition_version, code_revision, suppression_version, validation, provenance, checksum) "
@@ -151,6 +157,9 @@ def spread(centre: Centre, mark: str) -> list[str]:
     with psycopg.connect(embedded.url(settings, embedded.AIRFLOW)) as airflow:
         airflow.execute("create table if not exists xcom (key text, value jsonb)")
         airflow.execute("insert into xcom values ('return_value', %s)", (Jsonb({"text": f"сказал {mark}"}),))
+        # whatever its other tables are called: rendered fields, parameters of a run, events
+        airflow.execute("create table if not exists of_any_name (id int, said text, told json)")
+        airflow.execute("insert into of_any_name values (1, %s, %s)", (f"сказал {mark}", Jsonb({"said": f"х {mark}"})))
     for folder, text in (
         ("logs/dag_id=ingest_forms", f'{{"event": "\\u0441\\u043a\\u0430\\u0437\\u0430\\u043b {mark}"}}'),
         ("dbt/current/logs", f"pair {keys[0]} and {keys[1]}"),
@@ -198,7 +207,7 @@ def test_a_look_counts_and_changes_nothing(centre: Centre, settings: Settings) -
     assert found.counts["derived: marts.dim_pair"] == 1
     assert found.counts["ledger outcomes"] >= 1
     assert found.counts["words in logs"] >= 4
-    assert found.counts["rows of Airflow"] == 1
+    assert found.counts["rows of Airflow"] == 2
     assert found.submissions == {"r1_mentee": 1, "r3_pair": 1, "f4_meeting": 2, "f8_incident": 1}
 
 
@@ -243,6 +252,60 @@ def test_no_mark_is_left_anywhere_and_nothing_comes_back(centre: Centre, setting
     assert erasure.look(settings, "В-OTHERQZ").counts["raw (rows)"] == 4
     with pytest.raises(ErasureError, match="was erased on"):
         erasure.request(settings, "В-WHOLEQZ", REASON, "кто-то")
+
+
+def test_a_backup_made_before_goes_after_its_retention_and_a_later_one_has_no_mark(
+    centre: Centre, settings: Settings
+) -> None:
+    keys = spread(centre, "BACKUPQZ")
+    before = backups.backup(settings)
+    assert dumped(before, "BACKUPQZ", keys) == {"vault", "warehouse"}
+    erase(settings, "В-BACKUPQZ")
+    kept = backups.backup(settings)
+    assert before.exists(), "within its retention: the act says until when"
+    assert dumped(kept, "BACKUPQZ", keys) == set()
+    # the clock goes on
+    old = datetime.now(UTC) - timedelta(days=settings.backup_days + 1)
+    before.rename(before.with_name(old.strftime("%Y%m%dT%H%M%SZ")))
+    backups.backup(settings)
+    assert {part for folder in (settings.home / "backups").iterdir() for part in dumped(folder, "BACKUPQZ", keys)} == (
+        set()
+    )
+    assert leftovers(settings, "BACKUPQZ", keys) == []
+
+
+def dumped(folder: Path, mark: str, keys: list[str]) -> set[str]:
+    """Return the parts of a backup whose dump or batches hold the mark or a key."""
+    found = set()
+    for part in ("vault", "warehouse"):
+        command = [embedded.binaries() / "pg_restore", "--file=-", folder / part / f"{part}.dump"]
+        text = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+        for path in (folder / part).rglob("*.parquet"):
+            with landing.opened(f"file://{path}") as batch:
+                text += str(batch.header) + "".join(str(chunk.to_pylist()) for chunk in batch.chunks())
+        if any(wanted in text for wanted in (mark, *keys)):
+            found.add(part)
+    return found
+
+
+def test_on_a_server_of_ones_own_airflow_is_emptied_where_its_address_is_known(
+    centre: Centre, settings: Settings
+) -> None:
+    """In containers warehouse, vault and Airflow's database have addresses; without the last one the act says so."""
+    own = settings.model_copy(update={"warehouse_url": warehouse_url(settings), "vault_url": vault_url(settings)})
+    assert not own.is_embedded
+    report = erasure.Report("x", "mentee")
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    assert "Таблицы Airflow" in act.text_of(own, report, REASON, "кто-то", at, at)
+    told = own.model_copy(update={"airflow_url": embedded.url(settings, embedded.AIRFLOW)})
+    assert "Таблицы Airflow" not in act.text_of(told, report, REASON, "кто-то", at, at)
+    spread(centre, "OWNQZ")
+    assert erasure.look(own, "В-OWNQZ").counts["rows of Airflow"] == 0
+    assert erasure.look(told, "В-OWNQZ").counts["rows of Airflow"] == 2
+    erase(told, "В-OWNQZ")
+    with psycopg.connect(embedded.url(settings, embedded.AIRFLOW)) as airflow:
+        texts = airflow.execute("select x::text from xcom as x union all select o::text from of_any_name as o")
+        assert not [text for (text,) in texts if "OWNQZ" in text]
 
 
 def _marked_rows(settings: Settings, mark: str) -> list[Any]:

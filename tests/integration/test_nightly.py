@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
+from vmeste.notifications import troubles
 from vmeste.notifications.nightly import due_follow_ups, growing_quarantine
 from vmeste.settings import Settings
 from vmeste.warehouse.connect import connect
@@ -107,3 +108,32 @@ def test_follow_ups_are_counted_from_the_last_night_on(
 
 def test_without_marts_there_is_nothing_to_tell(settings: Settings) -> None:
     assert due_follow_ups(settings, LAST, NOW) is None
+
+
+def test_a_source_that_is_down_is_told_of_once_a_day_and_when_it_is_back(settings: Settings) -> None:
+    """Hour after hour; meanwhile another one goes down, which is news."""
+    down, other = "centre.people.extract_0", "north.pairs.load_0"
+    began = datetime(2026, 1, 2, 20, tzinfo=UTC)
+    told = []
+    for hour in range(52):
+        places = [down] if hour < 50 else []
+        if 30 <= hour < 33:
+            places.append(other)
+        told.append(troubles.note(settings, places, began + timedelta(hours=hour)))
+    assert {hour: telling for hour, telling in enumerate(told) if telling} == {
+        0: "failed",
+        24: "failed",
+        30: "failed",
+        50: "recovered",
+    }
+    with connect(settings) as connection:
+        assert connection.execute("select from ops.troubles").rowcount == 0
+
+
+def test_what_fails_again_after_it_worked_is_news(settings: Settings) -> None:
+    began = datetime(2026, 2, 2, 20, tzinfo=UTC)
+    tellings = [
+        troubles.note(settings, places, began + timedelta(hours=hour))
+        for hour, places in enumerate((["a"], ["a"], [], [], ["a"], []))
+    ]
+    assert tellings == ["failed", "", "recovered", "", "failed", "recovered"]

@@ -6,6 +6,8 @@ outcomes before and after, and what this file did to raw.
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ from typing import Any
 import pandas as pd
 import psycopg
 import pytest
+from markupsafe import escape
 from openpyxl import load_workbook
 from psycopg.rows import dict_row
 from typer.testing import CliRunner
@@ -22,7 +25,7 @@ from typer.testing import CliRunner
 from tests.integration.quarters_rebuilt import Rebuilder
 from tests.integration.test_reference_cohort import EXPECTED, sync_all
 from vmeste import ingest
-from vmeste.releases import command, comparing, steps
+from vmeste.releases import command, comparing, russian, steps, workbook
 from vmeste.releases.candidate import Candidate, CandidateError, read_candidate
 from vmeste.releases.comparing import Difference
 from vmeste.releases.erasures import hide_erased
@@ -40,13 +43,16 @@ from vmeste.releases.publish import (
 )
 from vmeste.releases.quarters import Quarter
 from vmeste.releases.refusals import CandidateBusy, ChecksFailed, FilesNotWritten, GateClosed
-from vmeste.settings import Settings
+from vmeste.settings import ROOT, Settings
 from vmeste.warehouse.connect import connect
 
 FIRST, LAST = Quarter(2020, 3), Quarter(2022, 2)
 Q4, Q1 = Quarter(2021, 4), Quarter(2022, 1)
 RULES = {"before": "a" * 64, "after": "b" * 64}
 OUTCOMES = "select * from {}.fct_indicator_outcome where is_eligible and quarter = %s"
+
+
+REGISTERED = "select pair_key, mentee_key, min(_submission_id) as place from raw.r3_pair group by 1, 2"
 
 
 @dataclass
@@ -164,10 +170,13 @@ def rows_come_late(told: Story) -> None:
     rolling = frame[frame.period_view == "rolling_4q"]
     with connect(told.settings, "vmeste_transformer") as connection:
         withdrawn = rows(connection, "select mentee_key from raw.r5_consent where withdrawn_on is not null")
+        # keys are random: pairs are taken in the order of their registration, so that the same is told each time
+        places = {row["pair_key"]: row["place"] for row in rows(connection, REGISTERED)}
     rolling = rolling[~rolling.mentee_key.isin([row["mentee_key"] for row in withdrawn])]
+    rolling = rolling.assign(place=rolling.pair_key.map(places)).sort_values("place")
     missing = rolling[(rolling.indicator_code == "2.3") & ~rolling.is_measured]
-    content = rolling[(rolling.indicator_code == "2.2") & rolling.is_achieved].sort_values("mentee_key")
-    gained = rolling[(rolling.indicator_code == "3.1") & rolling.is_achieved].sort_values("mentee_key")
+    content = rolling[(rolling.indicator_code == "2.2") & rolling.is_achieved]
+    gained = rolling[(rolling.indicator_code == "3.1") & rolling.is_achieved]
     with connect(told.settings, "vmeste_loader") as loader:
         for number, row in enumerate(missing.itertuples()):
             follow_up(loader, str(row.pair_key), row.event_date, datetime(2022, 2, 1 + number, tzinfo=UTC))
@@ -220,12 +229,14 @@ def erase_somebody(told: Story) -> None:
             "count(distinct (is_due, is_reached, is_measured, is_achieved, is_deteriorated)) as kinds "
             "from ledger.outcomes group by 1, 2, 3, 4), "
             "told as (select indicator_code, period_view, quarter, count(distinct release_id) as times "
-            "from ledger.outcomes group by 1, 2, 3) "
+            "from ledger.outcomes group by 1, 2, 3), "
+            f"registered as ({REGISTERED}) "
             "select theirs.mentee_key from theirs inner join told using (indicator_code, period_view, quarter) "
+            "inner join registered using (mentee_key) "
             "group by 1 having bool_and(theirs.times = told.times and theirs.kinds = 1) "
             "and not bool_or(indicator_code = '2.3') "
             "and bool_or(indicator_code = '2.2' and period_view = 'rolling_4q' and quarter = '2021-Q4') "
-            "order by 1 limit 1",
+            "order by min(place) limit 1",
         )
     told.found["erased"] = found["mentee_key"]
     with connect(told.settings) as owner:
@@ -503,6 +514,45 @@ def test_beside_the_release_no_later_figure_tells_of_the_erased(
     assert {row[name] for row in hidden for name in ("eligible", "measured", "achieved", "share")} == {None}
 
 
+CHANGES = (
+    ("2021-Q4-r1", "2021-Q4-r2", "late follow-ups, two edits, one endline withdrawn"),
+    ("2021-Q4-r2", "2021-Q4-r3", "2.2 asks for 4.6 instead of 4; one person erased"),
+)
+
+
+def test_the_manual_shows_what_the_ledger_says_of_each_difference(
+    story: Story, warehouse: psycopg.Connection[Any]
+) -> None:
+    """The table in docs/releases.md is this one; old and new are counted by pandas, the causes are the ledger's."""
+    lines = []
+    for former, latter, what in CHANGES:
+        before, after = _reached(story.frames[former]), _reached(story.frames[latter])
+        causes = rows(
+            warehouse,
+            "select indicator_code, cause, step, entered, left_out from ledger.restatement_causes "
+            "where release_id = %s and period_view = 'rolling_4q' and quarter = '2021-Q4' "
+            "and step in ('eligible', 'measured', 'achieved') "
+            "order by 1, 2, 3",
+            latter,
+        )
+        for code in sorted({row["indicator_code"] for row in causes} & {*EXPECTED["indicators"]}):
+            cells = []
+            for step in ("achieved", "measured", "eligible"):
+                was, now = (len(one.get((code, "rolling_4q", step), set())) for one in (before, after))
+                moved = [row for row in causes if (row["indicator_code"], row["step"]) == (code, step)]
+                assert was + sum(row["entered"] - row["left_out"] for row in moved) == now
+                signs = [("+", "entered"), ("−", "left_out")]
+                why = [f"{sign}{row[side]} {row['cause']}" for row in moved for sign, side in signs if row[side]]
+                cells.append(f"{was} → {now}: {', '.join(why)}" if why else str(now))
+            lines.append(f"| {former} → {latter[-2:]} | {code} | {' | '.join(cells)} |")
+        assert lines, what
+    table = "\n".join(
+        ["| Revision | Indicator | Achieved | Measured | Eligible |", "| --- | --- | --- | --- | --- |", *lines]
+    )
+    manual = (ROOT / "docs" / "releases.md").read_text(encoding="utf-8")
+    assert table in manual, f"docs/releases.md has another table; this one holds:\n{table}"
+
+
 def test_a_declared_error_makes_a_revision_that_says_all_of_it(
     story: Story, warehouse: psycopg.Connection[Any]
 ) -> None:
@@ -633,7 +683,9 @@ def stands(settings: Settings, quarter: Quarter) -> int:
         return rows_of.rowcount
 
 
-def test_prepared_twice_gives_the_same_bytes_whatever_came_later(by_steps: Settings, prepared: dict[str, str]) -> None:
+def test_bad_input_a_release_prepared_twice_gives_the_same_bytes_whatever_came_later(
+    by_steps: Settings, prepared: dict[str, str]
+) -> None:
     assert (prepared["state"], prepared["release_id"]) == ("draft", "2022-Q3-r1")
     before = files_of(prepared)
     with connect(by_steps, "vmeste_loader") as loader:
@@ -642,9 +694,13 @@ def test_prepared_twice_gives_the_same_bytes_whatever_came_later(by_steps: Setti
     again = steps.prepare(by_steps, OPEN, "made-up", NOW)
     assert again == prepared
     assert files_of(again) == before
+    outcome = CliRunner().invoke(command.app, ["prepare", "2022-Q3", "--by", "made-up"])
+    assert outcome.exit_code == 0, outcome.output
+    assert f"checksum: {prepared['checksum']}" in outcome.output
+    assert files_of(prepared) == before
 
 
-def test_a_page_that_cannot_be_made_leaves_the_draft_before(
+def test_bad_input_a_failed_render_leaves_the_draft_before(
     by_steps: Settings, prepared: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = files_of(prepared)
@@ -659,7 +715,7 @@ def test_a_page_that_cannot_be_made_leaves_the_draft_before(
     assert [path.name for path in by_steps.releases.iterdir()] == ["2022-Q3-r1"], "nothing half made lies about"
 
 
-def test_a_quarter_that_is_not_over_is_refused(by_steps: Settings) -> None:
+def test_bad_input_a_quarter_in_the_future_is_refused(by_steps: Settings) -> None:
     with pytest.raises(GateClosed, match=r"2026-Q3 closes on 15\.10\.2026"):
         steps.gate(by_steps, Quarter(2026, 3), NOW)
     with pytest.raises(GateClosed, match=r"2026-Q1 closes on 15\.04\.2026"):
@@ -685,7 +741,7 @@ def test_a_quarter_whose_sources_were_not_asked_since_its_cut_off_is_not_complet
         loader.execute("update ops.cursors set asked_at = null")
 
 
-def test_a_cutoff_before_the_data_says_that_nothing_had_arrived(by_steps: Settings) -> None:
+def test_bad_input_a_cutoff_before_the_data_says_that_nothing_had_arrived(by_steps: Settings) -> None:
     with pytest.raises(CandidateError, match="2010-Q1: either nothing had arrived by its cut-off"):
         steps.prepare(by_steps, Quarter(2010, 1), "made-up", NOW)
 
@@ -700,7 +756,7 @@ def test_what_was_restated_is_not_taken_back(by_steps: Settings) -> None:
     "given",
     [{"method": "demo_director", "director": "demo_psychologist"}, {"method": "somebody"}, {"director": "admin"}],
 )
-def test_an_approval_of_anybody_else_releases_nothing(
+def test_bad_input_an_approval_by_the_wrong_person_releases_nothing(
     by_steps: Settings, prepared: dict[str, str], given: dict[str, str]
 ) -> None:
     with pytest.raises(PublishError, match=r"is not who approves as .*nothing is released; let the right person"):
@@ -723,8 +779,9 @@ def test_two_refreshes_do_not_share_a_candidate(by_steps: Settings) -> None:
 
 
 def test_rows_that_arrive_during_a_build_have_it_built_again(
-    by_steps: Settings, story: Story, monkeypatch: pytest.MonkeyPatch
+    by_steps: Settings, story: Story, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The releases that other rules computed are rebuilt once, however often the candidate is; the log counts them."""
     built = []
 
     def build(settings: Settings, *, target: str, as_of: datetime, only: str | None = None) -> None:
@@ -734,34 +791,48 @@ def test_rows_that_arrive_during_a_build_have_it_built_again(
             follow_up(loader, f"made up {len(built)}", "2022-09-01", datetime(2022, 9, 2, tzinfo=UTC))
 
     monkeypatch.setattr("vmeste.releases.steps.transform.build", build)
-    with pytest.raises(CandidateBusy, match="wait until ingest_forms has ended"):
+    with (
+        caplog.at_level(logging.INFO, logger=steps.__name__),
+        pytest.raises(CandidateBusy, match="wait until ingest_forms has ended"),
+    ):
         steps.build_candidate(by_steps, OPEN)
+    former = [as_of for as_of in built if as_of != OPEN.cutoff(by_steps.zone)]
+    counted = [record.getMessage() for record in caplog.records if "computed by other rules" in record.getMessage()]
+    assert [f"({number} of {len(former)}, then 2022-Q3 itself)" in line for number, line in enumerate(counted, 1)] == [
+        True
+    ] * len(former)
+    assert former
     assert len([as_of for as_of in built if as_of == OPEN.cutoff(by_steps.zone)]) == steps.BUILDS
 
 
-def test_a_release_is_whole_whatever_stops_it_and_the_step_can_be_repeated(
+def release_open(settings: Settings, prepared: dict[str, str]) -> dict[str, str]:
+    """Do as the task `release` does after both approvals."""
+    return steps.release(settings, OPEN, "made-up", approvals(), prepared["checksum"])
+
+
+def test_bad_input_a_full_disk_while_publishing_releases_nothing(
     by_steps: Settings, prepared: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def release() -> dict[str, str]:
-        return steps.release(by_steps, OPEN, "made-up", approvals(), prepared["checksum"])
+    monkeypatch.setattr("vmeste.releases.pack.write_workbook", full_disk)
+    with pytest.raises(FilesNotWritten, match=r"2022-Q3 is not released.*No space left.*the approvals still count"):
+        release_open(by_steps, prepared)
+    assert stands(by_steps, OPEN) == 0
+    assert not list((by_steps.releases / "2022-Q3-r1").glob("2022-Q3-r1*"))
 
-    # after a restart the candidate that was approved is not there any more: it is built again, then the disk is full
+
+def test_bad_input_a_restart_between_approval_and_publishing_releases_what_was_approved(
+    by_steps: Settings, prepared: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The candidate is not there any more and is built again; then it stops between the commit and the last file."""
     with connect(by_steps, "vmeste_transformer") as connection:
         connection.execute("delete from ledger.candidate")
     with monkeypatch.context() as patch:
-        patch.setattr("vmeste.releases.pack.write_workbook", full_disk)
-        with pytest.raises(FilesNotWritten, match=r"2022-Q3 is not released.*No space left.*the approvals still count"):
-            release()
-    assert stands(by_steps, OPEN) == 0
-    assert not list((by_steps.releases / "2022-Q3-r1").glob("2022-Q3-r1*"))
-    # the commit has come through, the last move has not
-    with monkeypatch.context() as patch:
         patch.setattr("vmeste.releases.steps._put", full_disk)
         with pytest.raises(FilesNotWritten, match=r"2022-Q3-r1 is released, its files are not there yet.*clear the"):
-            release()
+            release_open(by_steps, prepared)
     assert stands(by_steps, OPEN) == 1
     assert not list((by_steps.releases / "2022-Q3-r1").glob("2022-Q3-r1*"))
-    released = release()
+    released = release_open(by_steps, prepared)
     assert released["release_id"] == "2022-Q3-r1"
     before = files_of(released)
     assert len(before["pdf"]) > 10_000
@@ -772,8 +843,8 @@ def test_a_release_is_whole_whatever_stops_it_and_the_step_can_be_repeated(
 
 def test_the_pack_tells_of_readiness_what_is_frozen(by_steps: Settings) -> None:
     """The annex and the workbook go to people outside: no number in them that dashboards must not show."""
-    workbook = load_workbook(by_steps.releases / "2022-Q3-r1" / "2022-Q3-r1.xlsx")
-    heading, *rows = workbook["Готовность"].iter_rows(values_only=True)
+    book = load_workbook(by_steps.releases / "2022-Q3-r1" / "2022-Q3-r1.xlsx")
+    heading, *rows = book["Готовность"].iter_rows(values_only=True)
     columns = [heading.index(name) for name in ("Проверка", "Измерено", "Пояснение")]
     with connect(by_steps, "vmeste_transformer") as reader:
         frozen = reader.execute(
@@ -858,3 +929,205 @@ def test_an_approval_is_withdrawn_on_the_command_line(by_steps: Settings) -> Non
     assert "сомнение" in CliRunner().invoke(command.app, ["show", "2022-Q4-r1"]).output
     refused = CliRunner().invoke(command.app, ["withdraw", "2021-Q4-r1", *words]).exception
     assert "declare-error 2021-Q4" in str(refused)
+
+
+# Somebody more is erased; the revision that this calls for goes through the steps, and its pack is looked at.
+
+
+@pytest.fixture(scope="module")
+def after_an_erasure(by_steps: Settings, story: Story) -> Iterator[tuple[str, str]]:
+    """Return the release, and the annex as HTML; all marts are as of the cut-off, and lack the person."""
+    written = {}
+
+    def annex(html: str, path: Path) -> None:
+        written["annex"] = html
+        path.write_bytes(b"annex")
+
+    def build(settings: Settings, *, target: str, as_of: datetime, only: str | None = None) -> None:
+        story.builder.build(as_of, whole=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vmeste.releases.steps.transform.build", build)
+        patch.setattr("vmeste.releases.pack.write_annex", annex)
+        # a revision with everybody in it, of the same marts
+        declare(by_steps, "made up once more")
+        rendered = steps.prepare(by_steps, Q4, "made-up", NOW)
+        before = steps.release(by_steps, Q4, "made-up", approvals(), rendered["checksum"])
+        with connect(by_steps) as owner:
+            erase(owner, story.found["late"][0])
+        with connect(by_steps, "vmeste_transformer") as connection:
+            connection.execute("delete from ledger.candidate")
+        rendered = steps.prepare(by_steps, Q4, "made-up", NOW)
+        assert rendered["release_id"] != before["release_id"], "two releases tell of that person: a revision is due"
+        released = steps.release(by_steps, Q4, "made-up", approvals(), rendered["checksum"])
+    yield released["release_id"], written["annex"]
+
+
+def declare(settings: Settings, reason: str) -> None:
+    with connect(settings, "vmeste_transformer") as connection:
+        declare_error(connection, str(Q4), reason, "somebody")
+
+
+def sheet(settings: Settings, release_id: str, title: str) -> list[dict[str, Any]]:
+    book = load_workbook(settings.releases / release_id / f"{release_id}.xlsx")
+    heading, *lines = book[title].iter_rows(values_only=True)
+    return [dict(zip(map(str, heading), line, strict=True)) for line in lines]
+
+
+def frozen(settings: Settings, release_id: str, table: str) -> list[dict[str, Any]]:
+    with connect(settings, "vmeste_bi") as reader:
+        return rows(reader, f"select * from published.{table} where release_id = %s", release_id)
+
+
+def close(cell: Any) -> Any:
+    return pytest.approx(cell, rel=1e-9) if isinstance(cell, float) else cell
+
+
+def test_after_an_erasure_something_is_hidden_that_stood_before(
+    by_steps: Settings, after_an_erasure: tuple[str, str]
+) -> None:
+    """Otherwise the tests below would show nothing."""
+    release_id, _ = after_an_erasure
+    hidden = {
+        table: sum(row["status"] == "suppressed_secondary" for row in frozen(by_steps, release_id, table))
+        for table in ("pair_flow", "programme_values", "indicator_values", "sustainability")
+    }
+    assert min(hidden.values()) > 0, hidden
+    (m4,) = [
+        row
+        for row in frozen(by_steps, release_id, "programme_values")
+        if (row["measure_code"], row["period_view"], row["split_by"]) == ("M4", "rolling_4q", "all")
+    ]
+    assert (m4["status"], m4["denominator"]) == ("suppressed_secondary", None)
+
+
+def test_the_workbook_shows_of_pairs_what_is_published(by_steps: Settings, after_an_erasure: tuple[str, str]) -> None:
+    release_id, _ = after_an_erasure
+    shown = {
+        (row["Квартал"], row["Вид периода"], row["Мера"], row["Форма"]): row
+        for row in sheet(by_steps, release_id, "Пары и встречи")
+    }
+    expected: dict[tuple[str, ...], tuple[Any, ...]] = {}
+    for release, quarter in ((release_id, Q4), ("2021-Q3-r1", Q4.previous)):
+        for row in frozen(by_steps, release, "pair_flow"):
+            for measure, name in (
+                ("Пары: активны на конец", "active_at_end"),
+                ("Пары: начаты", "started"),
+                ("Пары: завершены", "ended"),
+            ):
+                place = (quarter.label_ru, russian.PERIOD_VIEWS["quarter"], measure, russian.FORMS[row["form"]])
+                status = "shown" if row[name] is not None else row["status"]
+                expected[place] = (None, None, row[name], None, None, None, None, russian.STATUSES[status])
+        for row in frozen(by_steps, release, "programme_values"):
+            if row["measure_code"] in russian.MEASURES and row["split_by"] in ("all", "form"):
+                place = (
+                    quarter.label_ru,
+                    russian.PERIOD_VIEWS[row["period_view"]],
+                    russian.MEASURES[row["measure_code"]],
+                    russian.FORMS[row["split_value"]],
+                )
+                numbers = ("numerator", "denominator", "value", "ci_low", "ci_high", "q1", "q3")
+                expected[place] = (*(row[name] for name in numbers), russian.STATUSES[row["status"]])
+    columns = ("Числитель", "Знаменатель", "Значение", "95% интервал, от", "95% интервал, до", "Квартиль 1")
+    columns = (*columns, "Квартиль 3", "Статус")
+    assert shown.keys() == expected.keys()
+    assert len(shown) > 30
+    for place, numbers in expected.items():
+        assert tuple(shown[place][column] for column in columns) == tuple(map(close, numbers)), place
+
+
+def test_the_workbook_shows_of_indicators_what_is_published(
+    by_steps: Settings, after_an_erasure: tuple[str, str]
+) -> None:
+    release_id, _ = after_an_erasure
+    published = {
+        (row["indicator_code"], row["period_view"], row["quarter"], row["split_by"], row["split_value"]): row
+        for row in frozen(by_steps, release_id, "indicator_values")
+    }
+    views = {words: view for view, words in russian.PERIOD_VIEWS.items()}
+    splits = {words: split for split, words in russian.SPLITS.items()}
+    values = {words: value for value, words in russian.SPLIT_VALUES.items()}
+    quarters = {Q4.label_ru: str(Q4)}
+    compared = 0
+    for view, title in workbook.VIEW_SHEETS.items():
+        for row in sheet(by_steps, release_id, title):
+            if row["Квартал"] == Q4.label_ru:
+                compared += 1
+                as_published(row, published[row["Показатель"], view, str(Q4), "all", "all"])
+    for row in sheet(by_steps, release_id, "Разрезы"):
+        split = splits[row["Разрез"]], values.get(row["Значение"], row["Значение"])
+        as_published(row, published[row["Показатель"], views[row["Вид периода"]], str(Q4), *split])
+        compared += 1
+    quarters |= {Quarter(year, 4).label_ru: f"{year}-Q4" for year in (2019, 2020)}  # cohorts that go on maturing
+    for row in sheet(by_steps, release_id, "Сопутствующие"):
+        place = (row["Сопутствующий"], views[row["Вид периода"]], quarters[row["Квартал"]], "all", "all")
+        as_published(row, published[place])
+        compared += 1
+    assert compared > 100
+
+
+def as_published(shown: dict[str, Any], row: dict[str, Any]) -> None:
+    for name, heading, _ in workbook.FIGURES:
+        words = {"status": russian.STATUSES, "coverage_band": russian.COVERAGE_BANDS}.get(name, {})
+        assert shown[heading] == close(words.get(row[name], row[name])), (heading, row)
+
+
+def test_the_page_shows_no_number_that_is_not_published(by_steps: Settings, after_an_erasure: tuple[str, str]) -> None:
+    """Every cell of the table of pairs, and every big number, is what is published or words without a digit."""
+    release_id, annex = after_an_erasure
+    page = (by_steps.releases / release_id / f"{release_id}.html").read_text(encoding="utf-8")
+    flow = {row["form"]: row for row in frozen(by_steps, release_id, "pair_flow")}
+    measures = {
+        (row["measure_code"], row["period_view"], row["split_value"]): row
+        for row in frozen(by_steps, release_id, "programme_values")
+        if row["split_by"] in ("all", "form")
+    }
+    lines = re.findall(r'<th scope="row">(Все пары|Краткосрочная|Долгосрочная)</th>(.*?)</tr>', page, re.DOTALL)
+    assert len(lines) == 3
+    for (label, cells), form in zip(lines, ("all", "short", "long"), strict=True):
+        active, started, ended, hours, meetings, early, *due = re.findall(r"<td[^>]*>([^<]*)</td>", cells)
+        for text, name in ((active, "active_at_end"), (started, "started"), (ended, "ended")):
+            number = flow[form][name]
+            assert text == str(number) if number is not None else not re.search(r"\d", text), (label, name, text)
+        for text, code in ((hours, "M2_hours"), (meetings, "M2_meetings")):
+            row = measures.get((code, "quarter", form))
+            is_told = row is not None and row["value"] is not None
+            assert bool(re.search(r"\d", text)) is is_told, (label, code, text)
+        m4 = measures.get(("M4", "rolling_4q", form))
+        if m4 is None or m4["numerator"] is None:
+            assert not re.search(r"\d", early), (label, early)
+        else:
+            assert early.startswith(f"{m4['numerator']:.0f} из {m4['denominator']}")
+        assert not re.search(r"\d", "".join(due)), "beside the page before they would be the one"
+    cells_of = {
+        row["indicator_code"]: row
+        for row in frozen(by_steps, release_id, "indicator_values")
+        if (row["period_view"], row["split_by"], row["quarter"]) == ("rolling_4q", "all", str(Q4))
+    }
+    hidden = [code for code in EXPECTED["indicators"] if cells_of[code]["measured"] is None]
+    assert hidden
+    for text in (page, annex):
+        flat = re.sub(r"<svg.*?</svg>|<[^>]+>", " ", text, flags=re.DOTALL).replace("\u00a0", " ")
+        for code in hidden:
+            stood = next(
+                row
+                for row in frozen(by_steps, "2021-Q4-r2", "indicator_values")
+                if (row["indicator_code"], row["period_view"], row["split_by"], row["quarter"])
+                == (code, "rolling_4q", "all", str(Q4))
+            )
+            for gone in (0, 1):
+                assert f"{stood['achieved'] - gone} из {stood['measured'] - 1}" not in flat, code
+
+
+def test_the_annex_shows_of_readiness_what_is_published(by_steps: Settings, after_an_erasure: tuple[str, str]) -> None:
+    release_id, annex = after_an_erasure
+    checks = frozen(by_steps, release_id, "readiness_checks")
+    shown = {row["Проверка"]: row for row in sheet(by_steps, release_id, "Готовность")}
+    hidden = [row for row in checks if "иначе раскрылось бы" in row["explanation_ru"]]
+    assert hidden, "some count who is missing"
+    for row in checks:
+        assert shown[row["check_code"]]["Измерено"] == close(row["measured"])
+        assert shown[row["check_code"]]["Пояснение"] == row["explanation_ru"]
+        assert escape(row["explanation_ru"]) in annex
+        if row in hidden:
+            assert (row["measured"], row["counted"], row["counted_of"]) == (None, None, None)

@@ -70,6 +70,120 @@ def test_a_role_may_do_its_work(settings: Settings, role: Role, statement: str) 
         connection.rollback()
 
 
+ACTIONS = {
+    "select": "select * from {table} limit 0",
+    "insert": "insert into {table} default values",
+    "update": "update {table} set {column} = {column} where false",
+    "delete": "delete from {table} where false",
+    "truncate": "truncate {table}",
+    "alter": "alter table {table} add column made_up integer",
+    "drop": "drop table {table}",
+}
+READ, ADD = {"select"}, {"select", "insert"}
+CHANGE = ADD | {"update"}
+WORK = CHANGE | {"delete"}
+MAY: dict[Role, dict[str, set[str]]] = {
+    "vmeste_loader": {
+        # its own: a form that gets a question gets a column
+        "raw": set(ACTIONS),
+        "quarantine": set(ACTIONS),
+        "ops": set(),
+        "ops.check_results": ADD,
+        "ops.cursors": CHANGE,
+        "ops.sync_runs": CHANGE,
+        "ops.denials": WORK,
+        "ops.troubles": WORK,
+        "ops.erasures": READ,
+    },
+    "vmeste_transformer": {
+        "raw": READ,
+        "ops": set(),
+        "ops.check_results": READ,
+        "ops.erasures": READ,
+        "ops.sync_runs": READ,
+        "ledger": ADD,
+        "ledger.candidate": WORK,
+        "ledger.outcomes": ADD | {"delete"},  # who is erased goes; what was counted never changes
+        "published": ADD,
+    },
+    "vmeste_bi": {
+        "published": READ,
+        "published.releases": set(),  # but for the columns that name nobody's address or words
+        "published.restatements": set(),
+    },
+    "vmeste_eraser": {
+        "raw": WORK,
+        "quarantine": WORK - {"insert"},
+        "ops": set(),
+        "ops.cursors": CHANGE - {"insert"},
+        "ops.sync_runs": CHANGE - {"insert"},
+        "ops.erasures": CHANGE,
+    },
+}
+"""Role → schema or table → what it may do there; nothing where neither is named."""
+
+
+@pytest.mark.parametrize("role", MAY)
+def test_a_role_may_do_what_is_listed_and_nothing_else(settings: Settings, role: Role) -> None:
+    """Every action on every table of ours is tried, and taken back."""
+    with connect(settings) as owner:
+        tables = owner.execute(
+            "select nspname, relname, (select attname from pg_attribute "
+            "where attrelid = pg_class.oid and attnum > 0 and attidentity = '' order by attnum limit 1) "
+            "from pg_class inner join pg_namespace on pg_namespace.oid = relnamespace "
+            "where relkind = 'r' and nspname in ('raw', 'quarantine', 'ops', 'published', 'ledger') order by 1, 2"
+        ).fetchall()
+    assert len(tables) > 50
+    wrong = []
+    with connect(settings, role) as connection:
+        for schema, name, column in tables:
+            allowed = MAY[role].get(f"{schema}.{name}", MAY[role].get(schema, set()))
+            for action, statement in ACTIONS.items():
+                try:
+                    with connection.transaction(force_rollback=True):
+                        connection.execute(statement.format(table=f"{schema}.{name}", column=column).encode())
+                    may = True
+                except psycopg.errors.InsufficientPrivilege:
+                    may = False
+                except psycopg.Error:
+                    may = True  # stopped by something else: a trigger, or a column that must not be null
+                if may != (action in allowed):
+                    wrong.append(f"{action} {schema}.{name}: {'done' if may else 'refused'}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", MAY)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "create role made_up",
+        "alter role vmeste_bi login",
+        "set role vmeste_keeper",
+        "create database made_up",
+        "copy (select 1) to program 'cat'",
+        "select pg_read_file('postgresql.conf')",
+        "alter system set log_statement = 'all'",
+        "create table ops.made_up (x integer)",
+        "create table published.made_up (x integer)",
+        "create table ledger.made_up (x integer)",
+        "create table public.made_up (x integer)",
+        "drop schema ops cascade",
+        "drop schema published cascade",
+        "alter default privileges for role vmeste_keeper grant select on tables to vmeste_bi",
+        "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'postgres'",
+    ],
+)
+def test_no_role_goes_beyond_its_schemas(settings: Settings, role: Role, statement: str) -> None:
+    with connect(settings, role) as connection:
+        connection.autocommit = True
+        if statement == "set role vmeste_keeper":
+            found = connection.execute("select pg_has_role(%s, 'vmeste_keeper', 'member')", (role,)).fetchone()
+            assert found == (False,)
+            return
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(statement.encode())
+
+
 def test_the_vault_is_closed_to_the_warehouse_user(settings: Settings) -> None:
     address = warehouse_url(settings).replace("/vmeste?", "/vmeste_vault?")
     with pytest.raises(psycopg.OperationalError, match="permission denied for database"):

@@ -28,6 +28,7 @@ AUDIENCE: dict[str, tuple[str, ...]] = {
     "rejected": ROLES,
     "overdue": ROLES,
     "failed": ("engineer",),
+    "recovered": ("engineer",),
     "check_failed": ("engineer", "method"),
     "quarantine_growing": ("engineer", "method"),
     "follow_ups_due": ("method",),

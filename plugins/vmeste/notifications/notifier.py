@@ -27,13 +27,17 @@ class Notice(BaseNotifier):  # type: ignore[misc]  # Airflow's imports are skipp
         event: ``awaiting_approval``, ``outcome`` (released or rejected, as ``tell_outcome`` has it), ``failed`` (a
             task, or a check), ``overdue``, or any event of ``messages.AUDIENCE`` with its facts given.
         facts: what the context does not know.
+        unless_told_by: a task that says itself when its failure is news: the run's own message keeps silent then.
         context: given by Airflow when a deadline is missed.
     """
 
-    def __init__(self, event: str, facts: Mapping[str, Any] | None = None, context: Any = None) -> None:
+    def __init__(
+        self, event: str, facts: Mapping[str, Any] | None = None, context: Any = None, unless_told_by: str = ""
+    ) -> None:
         super().__init__(context=context)
         self.event = event
         self.facts = dict(facts or {})
+        self.unless_told_by = unless_told_by
 
     def __call__(self, *args: Any) -> None:
         """Send; of a context that lacks something, or a receiver that does not answer, only the log tells."""
@@ -48,6 +52,8 @@ class Notice(BaseNotifier):  # type: ignore[misc]  # Airflow's imports are skipp
         from vmeste.notifications.sending import send
         from vmeste.notifications.settings import get_notification_settings
 
+        if self.unless_told_by and _was_judged(context, self.unless_told_by):
+            return
         found = _found(self.event, context, self.facts)
         if found is not None:
             send(get_notification_settings(), message(*found))
@@ -77,9 +83,26 @@ def _found(event: str, context: Any, facts: dict[str, Any]) -> tuple[str, dict[s
         if task_id.rpartition(".")[2] in CHECKS:
             return "check_failed", told
         return event, told
+    if event == "recovered":
+        return event, {"dag_id": _dag_id(context), "link": _run_link(context)}
     if event == "overdue":
         return event, {"quarter": context["dag_run"]["partition_key"], "link": _run_link(context)} | facts
     return event, facts if "link" in facts else {"link": _run_link(context)} | facts
+
+
+TELLING = "telling"
+"""Key under which a task leaves what it made of its own failure: an event that it has told, or '' for no news."""
+
+
+def _was_judged(context: Any, task_id: str) -> bool:
+    """Say whether a task failed that has itself decided whether that is news; in doubt it has not."""
+    if _task_id(context) != task_id:
+        return False
+    try:
+        return context["ti"].xcom_pull(task_ids=task_id, key=TELLING) is not None
+    except Exception:
+        logger.warning("whether %s has told of its failure is not known: it is told", task_id, exc_info=True)
+        return False
 
 
 def approval_link(dag_id: str, run_id: str, task_id: str) -> str:

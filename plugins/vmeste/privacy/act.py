@@ -14,6 +14,7 @@ from vmeste.privacy.subject import Report
 from vmeste.settings import Settings
 from vmeste.sources import load_sources
 from vmeste.sources.config import FilesConfig
+from vmeste.warehouse.connect import airflow_url
 
 PLACES = {
     "vault answers": "Хранилище: ответы, которые указывают на человека",
@@ -85,10 +86,9 @@ def text_of(
         "Носители: затёртое место файловой системы и её снимки — по правилам центра.",
     ]
     if not settings.is_embedded:
-        by_hand.append(
-            "Журнал предзаписи (WAL) и архив WAL своего сервера PostgreSQL, таблицы Airflow вне этой базы: "
-            "администратору."
-        )
+        by_hand.append("Журнал предзаписи (WAL) и архив WAL своего сервера PostgreSQL: администратору.")
+    if airflow_url(settings) is None:
+        by_hand.append("Таблицы Airflow (XCom, параметры, события): VMESTE_AIRFLOW_URL не задан; администратору.")
     return f"""<!doctype html><html lang="ru"><head><meta charset="utf-8"><title>Акт об удалении</title><style>
 @page {{ size: A4; margin: 18mm 20mm }}
 body {{ font: 10.5pt/1.35 "DejaVu Sans", sans-serif }} h1 {{ font-size: 15pt; margin: 0 0 4mm }}

@@ -53,8 +53,8 @@ from vmeste.privacy.tombstones import (
 )
 from vmeste.privacy.words import overwrite, patterns, replace_in_tables, texts_of
 from vmeste.settings import Settings
-from vmeste.warehouse import embedded, transform
-from vmeste.warehouse.connect import connect, vault_url
+from vmeste.warehouse import transform
+from vmeste.warehouse.connect import airflow_url, connect, vault_url
 from vmeste.warehouse.turns import erasing
 
 logger = logging.getLogger(__name__)
@@ -678,10 +678,10 @@ def _in_files(settings: Settings, subject: Subject, *, is_tried: bool) -> Counte
 
 def _empty_airflow(settings: Settings, subject: Subject, report: Report, *, is_tried: bool = False) -> None:
     """Take the person's words out of Airflow's tables: XCom, rendered fields, run configurations, events."""
-    pattern = _pattern(subject)
-    if pattern is None or not settings.is_embedded:
+    pattern, address = _pattern(subject), airflow_url(settings)
+    if pattern is None or address is None:
         return
-    with psycopg.connect(embedded.url(settings, embedded.AIRFLOW)) as airflow:
+    with psycopg.connect(address) as airflow:
         for count in replace_in_tables(airflow, pattern, ["public"], is_tried=is_tried).values():
             report.counts["rows of Airflow"] += count
 

@@ -12,7 +12,7 @@ from psycopg import sql
 
 from vmeste.settings import Settings
 from vmeste.warehouse import embedded
-from vmeste.warehouse.connect import vault_url, warehouse_url
+from vmeste.warehouse.connect import airflow_url, vault_url, warehouse_url
 
 logger = logging.getLogger(__name__)
 
@@ -24,10 +24,10 @@ def purge(settings: Settings) -> None:
     """
     _rewrite(warehouse_url(settings), ["raw", "quarantine", "ops", "ledger"])
     _rewrite(vault_url(settings), ["vault"])
-    if not settings.is_embedded:
-        return
-    _rewrite(embedded.url(settings, embedded.AIRFLOW), ["public"])
-    _renew_log(settings)
+    if address := airflow_url(settings):
+        _rewrite(address, ["public"])
+    if settings.is_embedded:
+        _renew_log(settings)
 
 
 def _rewrite(address: str, schemas: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ their numbers already (``vmeste.releases.disclosure``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -18,11 +18,10 @@ from psycopg import sql
 from psycopg.pq import TransactionStatus
 from psycopg.rows import dict_row
 
-from vmeste.releases.disclosure import COLUMNS, SPLIT_VIEW, IndicatorValue, hide
+from vmeste.releases.disclosure import COLUMNS, IndicatorValue, hide
 from vmeste.releases.explaining import ARRIVED_AT, EVENT_COLUMNS, columns_of_raw
-from vmeste.releases.hidden_flow import hide_flow, told_flow
 from vmeste.releases.hidden_readiness import CELLS, hide_readiness
-from vmeste.releases.overlaps import ClosedQuarters, hide_differences, may_tell_window, read_told
+from vmeste.releases.overlaps import ClosedQuarters, hide_differences, read_told
 from vmeste.releases.programmes import ALONE, Programme
 from vmeste.releases.quarters import Quarter
 from vmeste.releases.small_counts import hide_follow_ups
@@ -32,6 +31,8 @@ if TYPE_CHECKING:
 
 QUARTERS_BACK = 8
 FOLLOW_UP_DAYS = 60
+PROGRAMME_MEASURES = ("M2_hours", "M2_meetings", "M4")
+"""What of the programme's measures the page and the workbook show."""
 REGISTRY_FORMS = ("f9_closure", "r1_mentee", "r3_pair", "r4_pair_event", "r5_consent")
 """Who is eligible follows from these, whatever the instrument."""
 
@@ -116,13 +117,14 @@ class Break:
 
 @dataclass(frozen=True, slots=True)
 class PairFlow:
-    """Pairs of one form in one quarter; None where one form has too few."""
+    """Pairs of one form in one quarter; None where one form has too few, or of all beside somebody erased."""
 
     quarter: str
     form: str  # all | short | long
     active_at_end: int | None
     started: int | None
     ended: int | None
+    status: str = "shown"  # of what is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +151,10 @@ class FollowUpCount:
 
     form: str  # all | short | long
     horizon: int  # months after the pair's end
-    due_soon: int | None  # due within FOLLOW_UP_DAYS after the cut-off
-    open_now: int | None  # whose window is open at it
-    missed: int | None  # since the quarter began
+    due_soon: int | None = None  # due within FOLLOW_UP_DAYS after the cut-off
+    open_now: int | None = None  # whose window is open at it
+    missed: int | None = None  # since the quarter began
+    is_told: bool = True  # otherwise nothing is, whatever it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,8 +365,6 @@ def read_candidate(
                 definitions=definitions,
                 parameters=parameters,
                 maturing=_maturing(quarter, parameters, indicators),
-                pair_flow=_pair_flow(reader, quarter),
-                programme=hide_programme(_programme(reader, quarter), quarter, _released(reader)),
                 follow_ups=hide_follow_ups(_follow_ups(reader, quarter, cutoff_at)),
                 readiness=_readiness(reader),
                 recommendations=_recommendations(reader),
@@ -385,62 +386,47 @@ def read_candidate(
         ) from error
 
 
-def with_readiness(candidate: Candidate, told: Iterable[Mapping[str, Any]]) -> Candidate:
-    """Return the candidate with the numbers of readiness that its release tells, and no others.
+def with_told(candidate: Candidate, told: Mapping[str, Sequence[Mapping[str, Any]]]) -> Candidate:
+    """Return the candidate with what its release tells of pairs, programme measures and readiness, and nothing else.
+
+    So the page, the workbook and the annex have no number that dashboards must not show, and the same rule hides it.
 
     Args:
         candidate: as it was read: without the numbers that depend on what else the release tells.
-        told: rows of ``published.readiness_checks``, as they are frozen or will be.
+        told: table of ``published`` → its rows, as they are frozen or will be, and those of the quarter before.
     """
-    rows = {row["check_code"]: row for row in told}
+    checks = {row["check_code"]: row for row in told.get("readiness_checks", ())}
+    flow = (
+        PairFlow(**{name: row[name] for name in PairFlow.__slots__})
+        for row in told.get("pair_flow", ())
+        if row["quarter"] in (str(candidate.quarter), str(candidate.quarter.previous))
+    )
+    programme = (
+        ProgrammeValue(
+            **{name: _plain(row[name]) for name in ProgrammeValue.__slots__ if name != "form"},
+            form=row["split_value"],
+        )
+        for row in told.get("programme_values", ())
+        if row["measure_code"] in PROGRAMME_MEASURES and row["split_by"] in ("all", "form")
+    )
     return replace(
         candidate,
+        pair_flow=tuple(sorted(flow, key=lambda one: (one.quarter, one.form))),
+        programme=tuple(sorted(programme, key=lambda one: (one.measure_code, one.quarter, one.period_view, one.form))),
         readiness=tuple(
             check
-            if (row := rows.get(check.check_code)) is None
+            if (row := checks.get(check.check_code)) is None
             else replace(check, measured=_plain(row["measured"]), explanation_ru=row["explanation_ru"])
             for check in candidate.readiness
         ),
     )
 
 
-def hide_programme(
-    values: Iterable[ProgrammeValue], quarter: Quarter, released: Sequence[str]
-) -> tuple[ProgrammeValue, ...]:
-    """Return the programme measures without what tells of a few pairs of one form.
-
-    Hours, meetings and pair-months of a form go: they add up to the margin, and those of a form with one pair would be
-    the difference; medians and quartiles add up to nothing. M4 by form is a split like those of the indicators: it is
-    told for the rolling year alone, for windows that do not overlap, and both forms are hidden in one way.
-
-    Args:
-        values: as in ``marts.programme_quarterly``: what is hidden by itself has lost its numbers already.
-        quarter: the candidate's.
-        released: quarters of the releases that stand, the first released first.
-    """
-    given = list(values)
-    hidden = {
-        (value.measure_code, value.quarter, value.period_view)
-        for value in given
-        if value.form != "all" and value.numerator is None and value.status.startswith("suppressed")
-    }
-    is_told = str(quarter) not in released and may_tell_window(str(quarter), released)
-    visible = []
-    for value in given:
-        if value.form != "all" and value.measure_code == "M4":
-            if (value.quarter, value.period_view) != (str(quarter), SPLIT_VIEW) or not is_told:
-                value = _without_numbers(value, "suppressed_secondary")
-            elif (value.measure_code, value.quarter, value.period_view) in hidden and value.numerator is None:
-                value = _without_numbers(value, "suppressed_small_n")
-        elif value.form != "all":
-            value = replace(value, numerator=None, denominator=None)
-        visible.append(value)
-    return tuple(visible)
-
-
-def _without_numbers(value: ProgrammeValue, status: str) -> ProgrammeValue:
-    numbers = ("numerator", "denominator", "value", "ci_low", "ci_high", "q1", "q3")
-    return replace(value, status=status, **dict.fromkeys(numbers))  # type: ignore[arg-type]  # each is optional
+def without_follow_ups(candidate: Candidate) -> Candidate:
+    """Return a revision after an erasure: how many follow-ups there are, beside the page before, would be the one."""
+    return replace(
+        candidate, follow_ups=tuple(FollowUpCount(one.form, one.horizon, is_told=False) for one in candidate.follow_ups)
+    )
 
 
 class _Reader:
@@ -503,11 +489,6 @@ def _closed_quarters(reader: _Reader) -> frozenset[tuple[str, str, str]]:
     return frozenset((row["indicator_code"], row["split_by"], row["quarter"]) for row in found)
 
 
-def _released(reader: _Reader) -> list[str]:
-    found = reader.rows("select quarter from published.releases where state = 'released' order by released_at, quarter")
-    return [row["quarter"] for row in found]
-
-
 def _plain(cell: Any) -> Any:
     """Return numerics of the database as float; counts, texts and flags as they are."""
     return cell if cell is None or isinstance(cell, (str, bool, int)) else float(cell)
@@ -548,32 +529,6 @@ def _definitions(reader: _Reader, indicators: Sequence[IndicatorValue]) -> tuple
     return tuple(kept)
 
 
-def _pair_flow(reader: _Reader, quarter: Quarter) -> tuple[PairFlow, ...]:
-    """Return the quarter as its release will tell it, and the one before as its own release told it."""
-    rows = reader.rows("select quarter, form, active_at_end, started, ended from {marts}.pair_flow_quarterly")
-    told = reader.rows(
-        "select flow.quarter, flow.form, flow.active_at_end, flow.started, flow.ended "
-        "from published.pair_flow as flow inner join published.releases using (release_id) "
-        "where releases.state = 'released' order by releases.released_at, release_id"
-    )
-    released = {row["quarter"] for row in told}
-    shown = []
-    for own in sorted({str(quarter), str(quarter.previous)} & {row["quarter"] for row in rows}):
-        is_former = {own} if own != str(quarter) else set()
-        shown += hide_flow(rows, own, told_flow(told), released | is_former)
-    return tuple(PairFlow(**{name: row[name] for name in PairFlow.__slots__}) for row in shown)
-
-
-def _programme(reader: _Reader, quarter: Quarter) -> tuple[ProgrammeValue, ...]:
-    found = reader.rows(
-        "select measure_code, quarter, period_view, form, numerator, denominator, value, ci_low, ci_high, q1, q3, "
-        "status from {marts}.programme_quarterly where quarter in (%s, %s) "
-        "order by measure_code, quarter, period_view, form",
-        (str(quarter), str(quarter.previous)),
-    )
-    return tuple(ProgrammeValue(**{name: _plain(cell) for name, cell in row.items()}) for row in found)
-
-
 def _follow_ups(reader: _Reader, quarter: Quarter, cutoff_at: datetime) -> tuple[FollowUpCount, ...]:
     cutoff_on = cutoff_at.date()
     found = reader.rows(
@@ -596,7 +551,7 @@ def _readiness(reader: _Reader) -> tuple[ReadinessCheck, ...]:
     )
     names = ("check_ru", "measure_code", "split_by", "split_value")
     checks = [row | {name: seeds[row["check_code"]][name] for name in names} for row in found]
-    # whose figures are told is not known here: see `with_readiness`
+    # whose figures are told is not known here: see `with_told`
     untold = {*CELLS.values(), *((row["measure_code"], row["split_by"], row["split_value"]) for row in checks)}
     return tuple(
         ReadinessCheck(

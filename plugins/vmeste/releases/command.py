@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import logging
 from datetime import UTC, datetime
 from typing import Annotated, Any, LiteralString
 
@@ -58,6 +59,8 @@ def prepare(
 
     settings = _of(_ready(), organisation, programme)
     as_of = _quarter(known) if known else None
+    # after a change of the rules it may take minutes: say what is being rebuilt
+    logging.getLogger(steps.__name__).setLevel(logging.INFO)
     said = steps.prepare(settings, _quarter(quarter), by or f"cli:{getpass.getuser()}", datetime.now(UTC), as_of)
     typer.echo(said["verdict"])
     for name in ("checksum", "html", "pdf", "xlsx"):

@@ -17,8 +17,16 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from vmeste.releases.disclosure import SPLIT_VIEW, IndicatorValue
+from vmeste.releases.hidden_curves import FORMS as CURVE_FORMS
 from vmeste.releases.hidden_curves import Told as CurveTold
-from vmeste.releases.hidden_curves import hide_curve
+from vmeste.releases.hidden_curves import hidden_curve, hide_curve
+from vmeste.releases.hidden_erased import (
+    changed_checks,
+    hide_flow_of_the_erased,
+    hide_growing_of_the_erased,
+    hide_measures_of_the_erased,
+    without_the_erased,
+)
 from vmeste.releases.hidden_flow import COLUMNS as FLOW_COLUMNS
 from vmeste.releases.hidden_flow import hide_flow, told_flow
 from vmeste.releases.hidden_measures import cell_of, hide_measures
@@ -87,28 +95,61 @@ def freeze(connection: psycopg.Connection[Any], release_id: str, quarter: Quarte
         _insert(connection, release_id, companion.table, reading.made[companion.table])
 
 
-def readiness(connection: psycopg.Connection[Any], quarter: Quarter, marts: str) -> list[Row]:
-    """Return the checks of readiness as a release of this candidate would freeze them now."""
+PAGE_TABLES = ("pair_flow", "programme_values", "readiness_checks")
+"""What the page and the workbook repeat: they have these rows and read no mart for them."""
+
+
+def told(connection: psycopg.Connection[Any], quarter: Quarter, marts: str) -> dict[str, list[Row]]:
+    """Return the tables that the page repeats as a release of this candidate would freeze them now, with their former.
+
+    Of the quarter before there is what its own release told, nothing if it has none.
+    """
     reading = Reading(connection, marts, f"{marts.removesuffix('marts')}seeds", quarter)
     erased = _erased_since(reading)
     for companion in COMPANIONS:
-        if companion.table in ("pair_flow", "programme_values", "readiness_checks"):
+        if companion.table in PAGE_TABLES:
             _make(reading, companion, erased)
-    return reading.made["readiness_checks"]
+    return _with_former(connection, quarter, reading.made)
 
 
-def frozen_readiness(connection: psycopg.Connection[Any], release_id: str) -> list[Row]:
-    """Return the checks of readiness as a release has frozen them; none if it is older than that table."""
+def frozen(connection: psycopg.Connection[Any], quarter: Quarter, release_id: str) -> dict[str, list[Row]]:
+    """Return the same as a release has frozen it; empty if it is older than these tables, or is none."""
+    found = {table: _rows_of(connection, table, release_id) for table in PAGE_TABLES}
+    return _with_former(connection, quarter, found) if found["readiness_checks"] else {}
+
+
+def is_after_an_erasure(connection: psycopg.Connection[Any], quarter: Quarter) -> bool:
+    """Say whether somebody was erased after a revision of a quarter was built: another one counts one person less."""
+    return _erased_since(Reading(connection, "", "", quarter)) is not None
+
+
+def _with_former(
+    connection: psycopg.Connection[Any], quarter: Quarter, own: Mapping[str, list[Row]]
+) -> dict[str, list[Row]]:
+    former = connection.execute(
+        "select release_id from published.release_ledger where state = 'released' and quarter = %s",
+        (str(quarter.previous),),
+    ).fetchone()
+    before = {
+        table: [] if former is None or table == "readiness_checks" else _rows_of(connection, table, former[0])
+        for table in PAGE_TABLES
+    }
+    return {table: [*before[table], *own[table]] for table in PAGE_TABLES}
+
+
+def _rows_of(connection: psycopg.Connection[Any], table: str, release_id: str) -> list[Row]:
+    query = sql.SQL("select * from published.{} where release_id = %s").format(sql.Identifier(table))
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(
-            "select * from published.readiness_checks where release_id = %s", (release_id,)
-        ).fetchall()
+        return cursor.execute(query, (release_id,)).fetchall()
 
 
 def _make(reading: Reading, companion: Companion, erased: str | None) -> None:
     rows = companion.read(reading)
+    if companion.table == "survival_curves" and erased is not None:
+        rows = _hide_changed_curves(reading, rows, erased)
     if companion.table in NUMBERS and erased is not None:
-        rows = _without_the_erased(reading, companion, erased, rows)
+        former = _former(reading, companion.table, erased)
+        rows = without_the_erased(rows, former, companion.names, NUMBERS[companion.table])
     reading.made[companion.table] = rows
 
 
@@ -159,28 +200,24 @@ def _erased_since(reading: Reading) -> str | None:
     return found[0]["release_id"] if found else None
 
 
-def _without_the_erased(reading: Reading, companion: Companion, former: str, rows: Sequence[Row]) -> list[Row]:
-    """Hide each row that differs from the revision before: the difference may be the person who was erased."""
-    stood = {
-        tuple(row[name] for name in companion.names): row
-        for row in reading.told(companion.table)
-        if row["release_id"] == former
-    }
-    numbers = NUMBERS[companion.table]
-    hidden: Row = dict.fromkeys(numbers) | {"status": "suppressed_secondary"}
-    kept = []
-    for row in rows:
-        before = stood.get(tuple(row[name] for name in companion.names))
-        is_same = before is not None and all(row[name] in (None, before[name]) for name in numbers)
-        flags = {name: False for name in ("is_count_shown", "is_share_shown") if name in row}
-        kept.append(row if is_same or row["status"] in ("planned", "no_data") else row | hidden | flags)
-    return kept
+def _lacking(reading: Reading) -> set[str]:
+    """Return the releases that were built before somebody was erased: they count who is not there any more."""
+    found = reading.rows(
+        "select release_id from published.releases where state = 'released' and exists ("
+        "select from ops.erasures where erased_at >= coalesce(releases.built_at, releases.released_at))"
+    )
+    return {row["release_id"] for row in found}
+
+
+def _former(reading: Reading, table: str, release_id: str) -> list[Row]:
+    return [row for row in reading.told(table) if row["release_id"] == release_id]
 
 
 def _pair_flow(reading: Reading) -> list[Row]:
     rows = reading.rows("select quarter, form, active_at_end, started, ended from {marts}.pair_flow_quarterly")
     told = reading.told("pair_flow")
-    return hide_flow(rows, str(reading.quarter), told_flow(told), {row["quarter"] for row in told})
+    shown = hide_flow(rows, str(reading.quarter), told_flow(told), {row["quarter"] for row in told})
+    return hide_flow_of_the_erased(shown, told, _lacking(reading))
 
 
 def _programme_values(reading: Reading) -> list[Row]:
@@ -198,7 +235,7 @@ def _programme_values(reading: Reading) -> list[Row]:
         "where period_view = 'quarter' and split_by <> 'all' and not is_count_shown"
     )
     flow = [*reading.told("pair_flow"), *reading.made["pair_flow"]]
-    return hide_measures(
+    shown = hide_measures(
         rows,
         medians={row["measure_code"] for row in medians},
         told=_measures_told(reading),
@@ -209,6 +246,8 @@ def _programme_values(reading: Reading) -> list[Row]:
             for column in ("started", "ended")
         },
     )
+    numbers = NUMBERS["programme_values"]
+    return hide_measures_of_the_erased(shown, reading.told("programme_values"), _lacking(reading), flow, numbers)
 
 
 def _measures_told(reading: Reading) -> list[IndicatorValue]:
@@ -244,7 +283,9 @@ def _rolling_year(quarter: Quarter) -> tuple[date, date]:
 
 def _sustainability(reading: Reading) -> list[Row]:
     rows = reading.rows("select * from {marts}.sustainability order by result_code, horizon, split_by, split_value")
-    return hide_sustainability(rows, reading.told("sustainability"), str(reading.quarter))
+    told = reading.told("sustainability")
+    shown = hide_sustainability(rows, told, str(reading.quarter))
+    return hide_growing_of_the_erased(shown, told, _lacking(reading), NUMBERS["sustainability"])
 
 
 def _survival_curves(reading: Reading) -> list[Row]:
@@ -265,6 +306,16 @@ def _survival_curves(reading: Reading) -> list[Row]:
     return found
 
 
+def _hide_changed_curves(reading: Reading, rows: list[Row], erased: str) -> list[Row]:
+    """Hide each curve of a revision that has another point than the revision before: somebody is not in it any more."""
+    names = ("curve", "form", "day", "at_risk", "events", "survival", "ci_low", "ci_high")
+    former = {tuple(row[name] for name in names) for row in _former(reading, "survival_curves", erased)}
+    changed = {row["curve"] for row in rows if row["status"] == "shown" and tuple(map(row.get, names)) not in former}
+    return [row for row in rows if row["curve"] not in changed] + [
+        hidden_curve(curve, form, "suppressed_secondary") for curve in sorted(changed) for form in CURVE_FORMS
+    ]
+
+
 def _readiness_checks(reading: Reading) -> list[Row]:
     rows = reading.rows(
         "select readiness.*, checks.check_ru, checks.measure_code, checks.split_by, checks.split_value "
@@ -277,7 +328,9 @@ def _readiness_checks(reading: Reading) -> list[Row]:
         for row in reading.made["programme_values"]
         if row["period_view"] == SPLIT_VIEW and row["denominator"] is None
     }
-    return hide_readiness(rows, hidden)
+    erased = _erased_since(reading)
+    changed = frozenset() if erased is None else changed_checks(rows, _former(reading, "readiness_checks", erased))
+    return hide_readiness(rows, hidden, changed)
 
 
 def _measure_names(reading: Reading) -> list[Row]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from vmeste.releases.candidate import Candidate
 from vmeste.releases.disclosure import IndicatorValue
 from vmeste.releases.quarters import Quarter
-from vmeste.releases.russian import counted, percent, plural
+from vmeste.releases.russian import counted, counted_at_least, percent, plural
+from vmeste.releases.small_counts import least, told_rows
 
 HEADLINE_VIEW = "rolling_4q"
 """Rates are judged over four quarters: one quarter has too few pairs."""
@@ -101,8 +102,32 @@ def _coverages(headlines: list[IndicatorValue], band: str) -> str:
 def _quarantine(candidate: Candidate) -> Iterator[Decision]:
     count = candidate.quarantined_rows
     if count:
-        rows = counted(count, "запись", "записи", "записей")
-        yield Decision("Карантин", f"{plural(count, 'не учтена', 'не учтены', 'не учтено')} {rows}", "кто их исправит?")
+        verb = plural(count, "не учтена", "не учтены", "не учтено") if _is_told(candidate) else "не учтено"
+        yield Decision("Карантин", f"{verb} {quarantined_rows(candidate)}", "кто их исправит?")
+
+
+def by_form(candidate: Candidate) -> dict[str, list[int]]:
+    """Return form → how many rows broke each rule, of the rows in quarantine."""
+    forms: dict[str, list[int]] = {}
+    for broken in candidate.quarantined:
+        forms.setdefault(broken.form_id, []).append(broken.rows)
+    return forms
+
+
+def quarantined_rows(candidate: Candidate) -> str:
+    """Say how many rows are in quarantine; where a rule was broken by few, only how many there are at least."""
+    if _is_told(candidate):
+        total, is_exact = candidate.quarantined_rows, True
+    else:  # a row may break several rules of its form
+        most, is_exact = [max(counts) for counts in by_form(candidate).values()], False
+        total, _ = least(most)
+    return counted_at_least(total, is_exact, "запись", "записи", "записей")
+
+
+def _is_told(candidate: Candidate) -> bool:
+    return told_rows(candidate.quarantined_rows) is not None and all(
+        told_rows(broken.rows) is not None for broken in candidate.quarantined
+    )
 
 
 def _not_there(headlines: list[IndicatorValue]) -> Iterator[Decision]:

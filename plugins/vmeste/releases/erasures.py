@@ -8,7 +8,7 @@ somebody was, a released count says which has more people than the ledger still 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -20,6 +20,7 @@ from vmeste.privacy.differences import Counts, isolating
 from vmeste.releases.candidate import Candidate
 from vmeste.releases.disclosure import IndicatorValue, keep_silent
 from vmeste.releases.explaining import STEPS, Key
+from vmeste.releases.overlaps import window_of
 
 _TOLD = (
     "with known as (select mentee_key from raw.r1_mentee union select mentee_key from raw.r3_pair), "
@@ -58,19 +59,57 @@ def hide_erased(connection: psycopg.Connection[Any], candidate: Candidate) -> Ca
     """Hide the headlines that, beside a release, would tell of somebody who was erased since.
 
     Hidden are those of which a release counted somebody who is gone, if what differs now is too few people to be shown,
-    and those of which two releases differ by too few people and one of these is gone. Superseded releases are asked as
-    well: what was read stays known.
+    and those of which two releases differ by too few people and one of these is gone. So are those of other windows in
+    which a release counted that person: a year beside its quarters, told one by one, would be the difference.
+    Superseded releases are asked as well: what was read stays known.
     """
     told = _read(connection)
     now = {_key(value): value for value in candidate.indicators if value.is_headline}
     revealed = frozenset(key for key in told.keys() & now.keys() if is_revealed(told[key]))
-    silent = revealed | {key for key in told.keys() & now.keys() if must_be_silent(told[key], now[key])}
+    silent = silent_headlines(told, now)
     return replace(
         candidate,
         # a split adds up to its headline
         indicators=tuple(keep_silent(value) if _key(value) in silent else value for value in candidate.indicators),
         before_hiding={key: now[key] for key in silent},
         revealed=revealed,
+    )
+
+
+def silent_headlines(told: Mapping[Key, list[Told]], now: Mapping[Key, IndicatorValue]) -> frozenset[Key]:
+    """Return the headlines of now that must be hidden beside those that releases have told."""
+    silent = frozenset(
+        key for key in told.keys() & now.keys() if is_revealed(told[key]) or must_be_silent(told[key], now[key])
+    )
+    return silent | overlapping(told, now, silent)
+
+
+def overlapping(told: Mapping[Key, list[Told]], now: Mapping[Key, IndicatorValue], silent: Set[Key]) -> frozenset[Key]:
+    """Return the headlines of windows that hold a quarter in which somebody was counted who is gone.
+
+    A figure that a release has told just so says nothing new and stays.
+
+    Args:
+        told: what releases have, by headline.
+        now: what is computed now.
+        silent: the headlines that are hidden beside the same one of a release.
+    """
+    gone = {
+        key: max(max(one.erased.values(), default=0) for one in releases)
+        for key, releases in told.items()
+        if any(one.erased for one in releases) and (key in silent or key not in now)
+    }
+    touched: dict[str, dict[str, int]] = defaultdict(dict)
+    # a window of one quarter says in which; of a longer one it is any, unless its quarters say of all who are gone
+    for (code, view, quarter), people in sorted(gone.items(), key=lambda item: item[0][1] != "quarter"):
+        window = window_of(view, quarter)
+        if sum(touched[code].get(one, 0) for one in window) < people:
+            touched[code] |= {one: max(people, touched[code].get(one, 0)) for one in window}
+    return frozenset(
+        key
+        for key, value in now.items()
+        if not touched[key[0]].keys().isdisjoint(window_of(key[1], key[2]))
+        and not any(one.counts == _counts(value) for one in told.get(key, ()))
     )
 
 

@@ -88,21 +88,21 @@ def hide_curve(curve: str, rows: Iterable[Row], told: Mapping[str, Sequence[Told
     curves = {form: _Curve([row for row in given if row["form"] == form], list(told.get(form, ()))) for form in FORMS}
     whole = curves["all"]
     if not whole.size:
-        return [_hidden(curve, form, "no_data") for form in FORMS]
+        return [hidden_curve(curve, form, "no_data") for form in FORMS]
     last = int(whole.rows[-1]["day"])
     points = _parted(whole, _points([whole], _months(last)), _months(last))
     split = _points([curves["short"], curves["long"]], points)
     shown = []
     for form, days in (("all", points), ("short", split), ("long", split)):
         if not days:
-            shown.append(_hidden(curve, form, "suppressed_small_n"))
+            shown.append(hidden_curve(curve, form, "suppressed_small_n"))
             continue
         start = {"survival": 1.0, "ci_low": 1.0, "ci_high": 1.0, "at_risk": whole.size if form == "all" else None}
-        shown.append(_hidden(curve, form, "shown") | start)
+        shown.append(hidden_curve(curve, form, "shown") | start)
         for before, day in zip([0, *days], days, strict=False):
             at = curves[form].at(day)
             shown.append(
-                _hidden(curve, form, "shown")
+                hidden_curve(curve, form, "shown")
                 | {name: _hundredth(at[name]) for name in ("survival", "ci_low", "ci_high")}
                 | {"day": day, "events": curves[form].events(before, day)}
             )
@@ -155,7 +155,8 @@ def _stands_beside(former: Told, after: int, until: int, events: int) -> bool:
     return gained == 0 or gained >= SMALLEST_SPLIT_COUNT
 
 
-def _hidden(curve: str, form: str, status: str) -> Row:
+def hidden_curve(curve: str, form: str, status: str) -> Row:
+    """Return the one row of a curve that is not shown."""
     numbers = dict.fromkeys(("at_risk", "events", "censored", "survival", "ci_low", "ci_high"))
     return {"curve": curve, "form": form, "day": 0, "status": status, **numbers}
 

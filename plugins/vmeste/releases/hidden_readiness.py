@@ -41,33 +41,39 @@ OF_TWO_WINDOWS = frozenset({"sample_trend"})
 """Checks that set one cell of a split beside that of another year, which its own release may have hidden."""
 
 
-def hide_readiness(rows: Iterable[Row], hidden_cells: Collection[Cell]) -> list[Row]:
+def hide_readiness(rows: Iterable[Row], hidden_cells: Collection[Cell], changed: Collection[str] = ()) -> list[Row]:
     """Return the checks without the numbers that must not be seen; the explanation says so.
 
     Args:
         rows: the columns of ``marts.evidence_readiness``, and check_ru, measure_code, split_by, split_value of its
             seed.
         hidden_cells: the figures of measures whose counts this release does not tell.
+        changed: after an erasure, the checks whose numbers are not those that the revision before has.
     """
     shown = []
     for row in rows:
         seed = {name: row[name] for name in ("check_ru", "measure_code", "split_by", "split_value")}
         kept = {name: value for name, value in row.items() if name not in seed}
-        if row["measured"] is not None and _is_hidden(row, hidden_cells):
+        if row["measured"] is not None and _is_hidden(row, hidden_cells, changed):
             threshold = f"{row['threshold']:g}".replace(".", ",")
+            why = "иначе раскрылось бы скрытое рядом" if row["check_code"] in changed else "мало наблюдений"
             kept |= {
                 "measured": None,
                 "counted": None,
                 "counted_of": None,
-                "explanation_ru": f"{row['check_ru']}: число скрыто — мало наблюдений; порог {threshold}",
+                "explanation_ru": f"{row['check_ru']}: число скрыто — {why}; порог {threshold}",
             }
         shown.append(kept)
     return shown
 
 
-def _is_hidden(row: Row, hidden_cells: Collection[Cell]) -> bool:
+def _is_hidden(row: Row, hidden_cells: Collection[Cell], changed: Collection[str]) -> bool:
     code = row["check_code"]
-    if row["evidence"] != "data" or code in NOT_ABOUT_PEOPLE or code in HEADLINES:
+    if row["evidence"] != "data" or code in NOT_ABOUT_PEOPLE:
+        return False
+    if code in changed:
+        return True
+    if code in HEADLINES:
         return False
     if code in OF_TWO_WINDOWS:
         return True

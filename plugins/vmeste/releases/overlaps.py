@@ -66,16 +66,19 @@ def hide_differences(
     )
 
 
-def may_tell_window(quarter: str, released: Sequence[str]) -> bool:
-    """Say whether a window overlaps with none told, where only the quarters of releases are kept, not their cells.
-
-    Told are the windows a whole number of years away from that of the first release.
+def window_of(view: str, quarter: str) -> tuple[str, ...]:
+    """Return the quarters that a view of a quarter covers, the last one first.
 
     Args:
-        quarter: the window's last quarter.
-        released: quarters of the releases, the first released first.
+        view: quarter, rolling_4q or cohort_year (the year up to the quarter).
+        quarter: the last one, such as 2021-Q4.
     """
-    return not released or (_number(quarter) - _number(released[0])) % WINDOW == 0
+    last = Quarter.parse(quarter)
+    count = {"quarter": 1, SPLIT_VIEW: WINDOW, "cohort_year": last.number}[view]
+    found = [last]
+    while len(found) < count:
+        found.append(found[-1].previous)
+    return tuple(map(str, found))
 
 
 def _may_be_told(

@@ -32,9 +32,10 @@ from vmeste.releases.candidate import (
     ProgrammeValue,
 )
 from vmeste.releases.charts import Point, interval_chart
-from vmeste.releases.decisions import DETERIORATED_FROM, HEADLINE_VIEW, decisions
+from vmeste.releases.decisions import DETERIORATED_FROM, HEADLINE_VIEW, by_form, decisions, quarantined_rows
 from vmeste.releases.disclosure import IndicatorValue
 from vmeste.releases.quarters import Quarter
+from vmeste.releases.small_counts import SMALLEST_ROWS, least
 
 if TYPE_CHECKING:
     from vmeste.releases.publish import Release
@@ -402,9 +403,11 @@ def _form_row(candidate: Candidate, form: str, horizons: Sequence[int]) -> FormR
     nothing = russian.STATUSES["no_data"]
     return FormRow(
         label="Все пары" if form == "all" else russian.FORMS[form].capitalize(),
-        active=nothing if flow is None else _few_hidden(flow.active_at_end),
-        started=nothing if flow is None else _few_hidden(flow.started),
-        ended=nothing if flow is None else _few_hidden(flow.ended),
+        active=nothing
+        if flow is None
+        else _few_hidden(flow.active_at_end, is_few=flow.status != "suppressed_secondary"),
+        started=nothing if flow is None else _few_hidden(flow.started, is_few=flow.status != "suppressed_secondary"),
+        ended=nothing if flow is None else _few_hidden(flow.ended, is_few=flow.status != "suppressed_secondary"),
         hours=_median(_programme(candidate, "M2_hours", "quarter", form)),
         meetings=_median(_programme(candidate, "M2_meetings", "quarter", form)),
         closed_early=_closed_early(_programme(candidate, "M4", HEADLINE_VIEW, form)),
@@ -442,11 +445,13 @@ def _closed_early(measure: ProgrammeValue | None) -> str:
 
 def _due(counts: Iterable[FollowUpCount], form: str, horizon: int) -> str:
     found = next((count for count in counts if (count.form, count.horizon) == (form, horizon)), None)
-    return "0" if found is None else _few_hidden(found.due_soon)
+    return "0" if found is None else _few_hidden(found.due_soon, is_few=found.is_told)
 
 
-def _few_hidden(count: int | None) -> str:
-    return russian.FEW if count is None else russian.number(count)
+def _few_hidden(count: int | None, *, is_few: bool) -> str:
+    if count is None:
+        return russian.FEW if is_few else russian.HIDDEN
+    return russian.number(count)
 
 
 def _section_rows(candidate: Candidate) -> list[SectionRow]:
@@ -469,16 +474,17 @@ def _section_rows(candidate: Candidate) -> list[SectionRow]:
 def _caveats(candidate: Candidate) -> list[str]:
     caveats = []
     if candidate.quarantined:
-        forms: dict[str, int] = {}
-        for broken in candidate.quarantined:
-            forms[broken.form_id] = forms.get(broken.form_id, 0) + broken.rows
-        rows = russian.counted(candidate.quarantined_rows, "запись", "записи", "записей")
-        where = ", ".join(f"{russian.form_code(form)}: {count}" for form, count in sorted(forms.items()))
+        where = ", ".join(
+            f"{russian.form_code(form)}: {_rows_of(counts)}" for form, counts in sorted(by_form(candidate).items())
+        )
+        rows = quarantined_rows(candidate)
         caveats.append(f"В карантине {rows}: в показатели не вошли (нарушений по формам – {where}).")
     if candidate.late:
-        rows = russian.counted(sum(count.rows for count in candidate.late), "запись", "записи", "записей")
-        where = ", ".join(f"{russian.form_code(count.form_id)}: {count.rows}" for count in candidate.late)
-        caveats.append(f"После прошлого среза {_arrived(candidate)} {rows} о прежних кварталах ({where}).")
+        total, is_exact = least(count.rows for count in candidate.late)
+        rows = russian.counted_at_least(total, is_exact, "запись", "записи", "записей")
+        verb = russian.plural(total, "поступила", "поступили", "поступило") if is_exact else "поступило"
+        where = ", ".join(f"{russian.form_code(count.form_id)}: {_rows_of([count.rows])}" for count in candidate.late)
+        caveats.append(f"После прошлого среза {verb} {rows} о прежних кварталах ({where}).")
     restated = sorted({one.indicator_code for one in candidate.differences if one.of_quarter == str(candidate.quarter)})
     if restated:
         caveats.append(f"Ревизия пересматривает {', '.join(restated)}: прежние значения – лист «Пересмотры».")
@@ -495,6 +501,9 @@ def _caveats(candidate: Candidate) -> list[str]:
     return caveats
 
 
-def _arrived(candidate: Candidate) -> str:
-    total = sum(count.rows for count in candidate.late)
-    return russian.plural(total, "поступила", "поступили", "поступило")
+def _rows_of(counts: Sequence[int]) -> str:
+    """Say how many rows there are, of one form by the rules that they broke."""
+    total, is_exact = least(counts)
+    if is_exact:
+        return russian.number(total)
+    return russian.fewer(SMALLEST_ROWS) if len(counts) == 1 else f"не меньше {russian.number(total)}"

@@ -90,6 +90,10 @@ class Release:
     released_at: datetime | None = None
     reasons: tuple[str, ...] = ()  # moved | threshold | disclosure | error: why there is another revision
 
+    def has_figures_of(self, candidate: Candidate) -> bool:
+        """Say whether a candidate has the figures that this release has, or would freeze."""
+        return self.checksum == checksum_of(candidate, self.checksum_version, self.suppression_version)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Computed:
@@ -129,7 +133,7 @@ def draft(
         ExplanationError: a difference cannot be explained to the last mentee.
     """
     latest = _latest(connection, str(candidate.quarter))
-    if latest is not None and latest.checksum == checksum_of(candidate, latest.checksum_version):
+    if latest is not None and latest.has_figures_of(candidate):
         return Assessment(release=latest)
     planned = _planned(candidate, latest, code_revision=code_revision, prepared_by=prepared_by)
     if latest is None:
@@ -379,10 +383,13 @@ def verify(connection: psycopg.Connection[Any], release_id: str) -> tuple[str, .
     return tuple(problems)
 
 
-def checksum_of(candidate: Candidate, version: int = CHECKSUM_VERSION) -> str:
+def checksum_of(
+    candidate: Candidate, version: int = CHECKSUM_VERSION, suppression_version: str = SUPPRESSION_VERSION
+) -> str:
     """Return the SHA-256 of the figures, definitions and parameters that a release of this candidate would freeze.
 
-    Who prepared and approved it, when, and by which code is not in it: the same figures are the same release.
+    With the versions of a release that stands it says whether these are the figures of that release. Who prepared and
+    approved it, when, and by which code is not in it: the same figures are the same release.
     """
     values = candidate.own_values
     if version == 1:  # before earlier cohorts were carried along
@@ -391,7 +398,7 @@ def checksum_of(candidate: Candidate, version: int = CHECKSUM_VERSION) -> str:
         version,
         str(candidate.quarter),
         candidate.cutoff_at,
-        SUPPRESSION_VERSION,
+        suppression_version,
         {(found.indicator_code, found.version): found.columns for found in candidate.definitions},
         {found.parameter_code: found.columns for found in candidate.parameters},
         [asdict(value) for value in hide(values)],

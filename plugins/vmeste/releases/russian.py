@@ -34,6 +34,8 @@ STATUSES = {
 }
 FEW = "мало"
 """Beside figures of pairs: how many there are of one form is not told, since they are one or two."""
+HIDDEN = "скрыто"
+"""Beside figures of pairs after an erasure: not how many there are, nor that they are few."""
 COVERAGE_BANDS = {"publish": "достаточный", "caution": "осторожно", "no_headline": "не выносить в заголовок"}
 FOLLOW_UP_COLUMNS = {
     "due_soon": "срок в ближайшие 60 дней",
@@ -121,6 +123,18 @@ def plural(count: int, one: str, few: str, many: str) -> str:
 def counted(count: int, one: str, few: str, many: str) -> str:
     """Write a count with its noun: «21 запись», «3 записи», «11 записей»."""
     return f"{number(count)}{NBSP}{plural(count, one, few, many)}"
+
+
+def fewer(smallest: int) -> str:
+    """Say of a small count only that it is small: «меньше 5»."""
+    return f"меньше{NBSP}{number(smallest)}"
+
+
+def counted_at_least(count: int, is_exact: bool, one: str, few: str, many: str) -> str:
+    """Write a count with its noun, or the least that it may be: «не меньше 21 записи»; ``few`` is the genitive."""
+    if is_exact:
+        return counted(count, one, few, many)
+    return f"не меньше {number(count)}{NBSP}{few if count % 10 == 1 and count % 100 != 11 else many}"
 
 
 def day(value: date) -> str:

@@ -1,4 +1,9 @@
-"""Follow-ups by form: what is one or two of one form is told of neither, or the margin would tell it."""
+"""Counts beside the indicators: one or two follow-ups of a form, a few rows of a form that are late or refused.
+
+What is one or two follow-ups of one form is told of neither, or the margin would tell it. Of one to four rows it is
+said that they are fewer than five, as in ``published.late_rows_shown``; a sum that holds such a count is told as the
+least that it may be, from what is told.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,9 @@ from vmeste.releases.disclosure import SMALLEST_SPLIT_COUNT
 
 if TYPE_CHECKING:
     from vmeste.releases.candidate import FollowUpCount
+
+SMALLEST_ROWS = 5
+"""Rows of a form are counted out from here on."""
 
 FOLLOW_UPS = ("due_soon", "open_now", "missed")
 
@@ -25,6 +33,17 @@ def hide_follow_ups(counts: Iterable[FollowUpCount]) -> tuple[FollowUpCount, ...
         else row
         for row in rows
     )
+
+
+def told_rows(count: int) -> int | None:
+    """Return how many rows there are; None where they are few."""
+    return None if 0 < count < SMALLEST_ROWS else count
+
+
+def least(counts: Iterable[int]) -> tuple[int, bool]:
+    """Return the sum of counts of rows, or the least that it may be, and whether it is the sum itself."""
+    told = [told_rows(count) for count in counts]
+    return sum(1 if count is None else count for count in told), None not in told
 
 
 def _hidden(rows: Sequence[tuple[Hashable, str, FollowUpCount]], names: Sequence[str]) -> set[tuple[Hashable, str]]:

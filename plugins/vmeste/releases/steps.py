@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,8 +25,9 @@ from vmeste.forms import load_forms
 from vmeste.ingest import others_sources, plan
 from vmeste.releases import candidate as candidates
 from vmeste.releases import companion_tables, comparing, pack
-from vmeste.releases.candidate import Candidate, with_readiness
+from vmeste.releases.candidate import Candidate, with_told, without_follow_ups
 from vmeste.releases.checks import failed_checks
+from vmeste.releases.code_revisions import code_revision
 from vmeste.releases.erasures import hide_erased
 from vmeste.releases.explaining import ARRIVED_AT, columns_of_raw
 from vmeste.releases.page import PageError
@@ -195,7 +195,7 @@ def render(settings: Settings, quarter: Quarter, prepared_by: str, known: Quarte
         # a draft never lies where a release lies: approvers and readers must not take one for the other
         folder = folder / "draft"
         files = pack.files(planned.release_id, folder)
-    is_same = planned.checksum == checksum_of(candidate, planned.checksum_version)
+    is_same = planned.has_figures_of(candidate)
     if not found.stands or (is_same and not all(path.exists() for path in files.values())):
         # what was released is not written again: its files are those that were approved
         with (
@@ -273,11 +273,11 @@ def release(
             def write(released: Release) -> None:
                 nonlocal folder, is_same
                 folder = settings.releases / released.release_id
-                is_same = released.checksum == checksum_of(candidate, released.checksum_version)
+                is_same = released.has_figures_of(candidate)
                 if is_same:  # not where others stand, and these are no restatement of them
                     # as it is frozen: another release may have told of the same people since the draft was shown
-                    frozen = companion_tables.frozen_readiness(connection, released.release_id)
-                    pack.write(with_readiness(candidate, frozen), released, Path(place), _seeds(settings))
+                    frozen = companion_tables.frozen(connection, quarter, released.release_id)
+                    pack.write(with_told(candidate, frozen), released, Path(place), _seeds(settings))
 
             release_id = publish(
                 connection,
@@ -328,17 +328,6 @@ def rules_checksum(settings: Settings) -> str:
     return digest.hexdigest()
 
 
-def code_revision(settings: Settings) -> str:
-    """Return the git commit of this repository, or 'unknown' outside of git."""
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=settings.root, capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return found.stdout.strip()
-
-
 @contextmanager
 def _turn(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
     """Give a connection that alone may use the one set of candidate schemas, while nobody is being erased."""
@@ -353,15 +342,38 @@ def _turn(settings: Settings) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def _build(
-    settings: Settings, connection: psycopg.Connection[Any], quarter: Quarter, as_of: datetime, times: int = BUILDS
-) -> None:
+def _build(settings: Settings, connection: psycopg.Connection[Any], quarter: Quarter, as_of: datetime) -> None:
     rules = rules_checksum(settings)
     connection.execute("delete from ledger.candidate")
-    connection.execute(f"drop table if exists {BUILT_MARTS}.{comparing.REBUILT}")
+    connection.commit()
+    _rebuild_former(settings, connection, quarter, as_of, rules)
+    for _ in range(BUILDS):
+        (built_at,) = connection.execute("select clock_timestamp()").fetchone() or (None,)
+        arrived = _arrived(connection, as_of)
+        transform.build(settings, target="candidate", as_of=as_of)
+        if _arrived(connection, as_of) == arrived:
+            break
+        logger.info("rows were loaded while the candidate was built: building it again")
+    else:
+        raise CandidateBusy(
+            f"rows that had arrived by {as_of.isoformat()} were loaded while {quarter} was built, {BUILDS} times: "
+            "wait until ingest_forms has ended, then try again"
+        )
+    connection.execute(
+        "insert into ledger.candidate (quarter, as_of, built_at, rules_checksum) values (%s, %s, %s, %s)",
+        (str(quarter), as_of, built_at, rules),
+    )
+    connection.commit()
+
+
+def _rebuild_former(
+    settings: Settings, connection: psycopg.Connection[Any], quarter: Quarter, as_of: datetime, rules: str
+) -> None:
+    """Build the outcomes of releases that other rules computed, as of their own cut-offs: a run of dbt for each."""
+    connection.execute(f"drop table if exists {BUILT_MARTS}.{comparing.REBUILT} cascade")
     former = connection.execute(
         "select release_id, cutoff_at from published.releases where built_at is not null "
-        "and rules_checksum is distinct from %s and release_id = any(%s)",
+        "and rules_checksum is distinct from %s and release_id = any(%s) order by release_id",
         (
             rules,
             [
@@ -371,29 +383,16 @@ def _build(
         ),
     ).fetchall()
     connection.commit()
-    for release_id, cutoff_at in former:
-        logger.info("%s was computed by other rules: rebuilding it as of its cut-off", release_id)
+    for number, (release_id, cutoff_at) in enumerate(former, start=1):
+        logger.info(
+            "%s was computed by other rules: rebuilding it as of its cut-off, so that the ledger can tell what the "
+            "rules moved from what rows did (%d of %d, then %s itself)",
+            *(release_id, number, len(former), quarter),
+        )
         transform.build(
             settings, target="candidate", as_of=cutoff_at.astimezone(settings.zone), only="fct_indicator_outcome"
         )
         _keep_rebuilt(connection, release_id)
-    (built_at,) = connection.execute("select clock_timestamp()").fetchone() or (None,)
-    arrived = _arrived(connection, as_of)
-    transform.build(settings, target="candidate", as_of=as_of)
-    if _arrived(connection, as_of) != arrived:
-        if times <= 1:
-            raise CandidateBusy(
-                f"rows that had arrived by {as_of.isoformat()} were loaded while {quarter} was built, {BUILDS} times: "
-                "wait until ingest_forms has ended, then try again"
-            )
-        logger.info("rows were loaded while the candidate was built: building it again")
-        _build(settings, connection, quarter, as_of, times - 1)
-        return
-    connection.execute(
-        "insert into ledger.candidate (quarter, as_of, built_at, rules_checksum) values (%s, %s, %s, %s)",
-        (str(quarter), as_of, built_at, rules),
-    )
-    connection.commit()
 
 
 def _standing_revision(connection: psycopg.Connection[Any], quarter: Quarter) -> list[str]:
@@ -454,8 +453,10 @@ def _candidate(
     )
     candidate = hide_erased(connection, candidate)
     found = _draft(settings, connection, candidate, "nobody")
-    frozen = companion_tables.frozen_readiness(connection, found.release.release_id)
-    candidate = with_readiness(candidate, frozen or companion_tables.readiness(connection, quarter, MARTS))
+    told = companion_tables.frozen(connection, quarter, found.release.release_id)
+    candidate = with_told(candidate, told or companion_tables.told(connection, quarter, MARTS))
+    if companion_tables.is_after_an_erasure(connection, quarter):
+        candidate = without_follow_ups(candidate)
     own = comparing.kept(connection, found.release.release_id) if found.stands else ()
     return replace(
         candidate,

@@ -30,6 +30,7 @@ from vmeste.releases.disclosure import IndicatorValue
 from vmeste.releases.explaining import CAUSES, CAUSES_RU
 from vmeste.releases.quarters import Quarter
 from vmeste.releases.restating import REASONS_RU
+from vmeste.releases.small_counts import SMALLEST_ROWS, told_rows
 
 if TYPE_CHECKING:
     from vmeste.releases.publish import Release
@@ -181,11 +182,13 @@ def _splits(book: Workbook, candidate: Candidate) -> None:
 def _companions(book: Workbook, candidate: Candidate) -> None:
     """Write the companions of the quarter: what says how much a headline carries, such as reliable beside any gain."""
     columns = (
-        *(Column("Вид периода"), Column("Сопутствующий"), Column("К показателю"), Column("Название")),
-        *_figure_columns(),
+        *(Column("Квартал"), Column("Вид периода"), Column("Сопутствующий"), Column("К показателю")),
+        *(Column("Название"), *_figure_columns()),
     )
     rows = [
         (
+            # a cohort of an earlier year goes on maturing: its companion stands here too
+            Quarter.parse(value.quarter).label_ru,
             russian.PERIOD_VIEWS[value.period_view],
             value.indicator_code,
             candidate.definition(value.indicator_code, value.definition_version).companion_of,
@@ -196,7 +199,7 @@ def _companions(book: Workbook, candidate: Candidate) -> None:
         for value in candidate.own_values
         if value.period_view == view and value.is_headline and candidate.is_companion(value.indicator_code)
     ]
-    _sheet(book, "Сопутствующие", columns, rows, frozen=4)
+    _sheet(book, "Сопутствующие", columns, rows, frozen=5)
 
 
 def _figure_columns() -> Iterable[Column]:
@@ -233,7 +236,7 @@ def _pairs(book: Workbook, candidate: Candidate) -> None:
                 (
                     *(Quarter.parse(flow.quarter).label_ru, russian.PERIOD_VIEWS["quarter"], measure),
                     *(russian.FORMS[flow.form], None, None, count, None, None, None, None),
-                    russian.STATUSES["suppressed_small_n" if count is None else "shown"],
+                    russian.STATUSES[flow.status if count is None else "shown"],
                 )
             )
     for value in candidate.programme:
@@ -258,7 +261,10 @@ def _follow_ups(book: Workbook, candidate: Candidate) -> None:
     rows = [
         (
             *(russian.FORMS[count.form], count.horizon),
-            *(russian.FEW if (told := getattr(count, name)) is None else told for name in russian.FOLLOW_UP_COLUMNS),
+            *(
+                (russian.FEW if count.is_told else russian.HIDDEN) if (told := getattr(count, name)) is None else told
+                for name in russian.FOLLOW_UP_COLUMNS
+            ),
         )
         for count in candidate.follow_ups
     ]
@@ -393,7 +399,7 @@ def _provenance(book: Workbook, candidate: Candidate) -> None:
 def _quality(book: Workbook, candidate: Candidate) -> None:
     columns = (Column("Что"), Column("Форма"), Column("Название формы"), Column("Правило"), Column("Записей", COUNT))
     rows: list[tuple[Value, ...]] = [
-        ("В карантине", count.form_id, candidate.form_titles.get(count.form_id), count.rule, count.rows)
+        ("В карантине", count.form_id, candidate.form_titles.get(count.form_id), count.rule, _rows_of(count.rows))
         for count in candidate.quarantined
     ]
     rows += [
@@ -402,11 +408,15 @@ def _quality(book: Workbook, candidate: Candidate) -> None:
             count.form_id,
             candidate.form_titles.get(count.form_id),
             None,
-            count.rows,
+            _rows_of(count.rows),
         )
         for count in candidate.late
     ]
     _sheet(book, "Качество данных", columns, rows)
+
+
+def _rows_of(count: int) -> Value:
+    return russian.fewer(SMALLEST_ROWS) if told_rows(count) is None else count
 
 
 def _sheet(

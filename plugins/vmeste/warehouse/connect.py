@@ -29,6 +29,13 @@ def vault_url(settings: Settings) -> str:
     return settings.vault_url or embedded.url(settings, embedded.VAULT)
 
 
+def airflow_url(settings: Settings) -> str | None:
+    """Return the address of Airflow's own database; None where it is on a server that nobody has told us of."""
+    if settings.airflow_url:
+        return settings.airflow_url
+    return embedded.url(settings, embedded.AIRFLOW) if settings.is_embedded else None
+
+
 def connect(settings: Settings, role: Role | None = None) -> psycopg.Connection[tuple[Any, ...]]:
     """Open the warehouse as a role; where the settings name an organisation or a programme, its rows alone are seen."""
     connection = psycopg.connect(warehouse_url(settings, role))

@@ -172,3 +172,19 @@ def test_the_builder_is_given_nothing_secret() -> None:
         for line in re.findall(r"^COPY (?!--from)(.+)$", file.read_text(encoding="utf-8"), re.M):
             copied.update(line.split()[:-1])
     assert copied <= named | {f"superset/{path.name}" for path in (ROOT / "superset").glob("*")}, copied - named
+
+
+def test_an_image_knows_the_commit_that_it_was_built_from(services: dict[str, Any]) -> None:
+    """There is no git in it, and a release says which code computed it."""
+    of_airflow = [
+        one for one in services.values() if one.get("build", {}).get("dockerfile", "").startswith("docker/air")
+    ]
+    assert of_airflow
+    assert all("VMESTE_CODE_REVISION" in one["build"]["args"] for one in of_airflow)
+    # Compose would hide what the image has
+    assert not any("VMESTE_CODE_REVISION" in one.get("environment", {}) for one in services.values())
+    dockerfile = (ROOT / "docker" / "airflow.Dockerfile").read_text(encoding="utf-8")
+    assert "ARG VMESTE_CODE_REVISION" in dockerfile
+    assert "ENV VMESTE_CODE_REVISION=$VMESTE_CODE_REVISION" in dockerfile
+    made = subprocess.run(["make", "-n", "compose-up"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert 'VMESTE_CODE_REVISION="$(git describe --always --dirty' in made

@@ -30,7 +30,7 @@ def release(candidate: Candidate) -> Release:
         prepared_by="demo-engineer",
         definition_version=candidate.definition_version,
         code_revision="0123456789abcdef0123456789abcdef01234567",
-        suppression_version="leadership-2",
+        suppression_version="leadership-3",
         checksum="5e" * 32,
         approvals=(
             Approval("method", "demo-method", datetime(2032, 1, 16, 9, 0, tzinfo=UTC)),

@@ -30,7 +30,7 @@ from tests.unit.releases.disclosure_attacker import (
 from tests.unit.releases.synthetic import cell
 from vmeste.releases import disclosure
 from vmeste.releases.disclosure import IndicatorValue, hide
-from vmeste.releases.overlaps import hide_differences, may_tell_window
+from vmeste.releases.overlaps import hide_differences
 from vmeste.releases.quarters import Quarter
 
 FIRST = Quarter(2030, 1)
@@ -328,14 +328,3 @@ def test_companions_keep_silent_beside_a_hidden_cell_of_their_family() -> None:
     shown = hide([*cells("1.1", "sex", (5, 7)), *cells("1.1b", "sex", (2, 10)), *cells("1.1c", "sex", (5, 7))])
     assert numbers_of(shown) == [12, 12, None, None, None, None], "the indicator itself goes before its companions"
     assert numbers_of(hide([*cells("1.1", "form", (2, 10)), *cells("1.1b", "sex", (5, 7))])) == [None, None, 12, 12]
-
-
-def test_windows_without_cells_of_their_own_are_told_once_a_year() -> None:
-    assert may_tell_window("2030-Q3", [])
-    assert [may_tell_window(f"2031-Q{number}", ["2030-Q3", "2030-Q4"]) for number in (1, 2, 3, 4)] == [
-        False,
-        False,
-        True,
-        False,
-    ]
-    assert may_tell_window("2029-Q3", ["2030-Q3"]), "an earlier year released afterwards"

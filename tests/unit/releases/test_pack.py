@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import subprocess
-import time
+import sys
 from pathlib import Path
 
 import pytest
 
 from vmeste.releases import pack
 from vmeste.releases.candidate import Candidate
-from vmeste.releases.page import PageError
+from vmeste.releases.page import PageError, render_html, write_pdf
 from vmeste.releases.publish import Release
 from vmeste.settings import ROOT
 
@@ -47,13 +49,52 @@ def test_the_manifest_is_what_sha256sum_reads(written: Path) -> None:
     assert done.stdout.count(": OK") == 5
 
 
-def test_the_same_release_gives_the_same_bytes(
-    written: Path, candidate: Candidate, release: Release, tmp_path: Path
+ELSEWHERE = """
+import pickle, sys, time
+from pathlib import Path
+
+import weasyprint.pdf.fonts as fonts
+
+clock = time.time
+time.time = lambda: clock() + 400 * 86_400
+from vmeste.releases import page, pack
+
+candidate, release, seeds, folder = pickle.loads(sys.stdin.buffer.read())
+pack.write(candidate, release, folder, seeds)
+fonts.harfbuzz_subset = None
+page.write_pdf(page.render_html(candidate, release), folder / "without-harfbuzz.pdf")
+"""
+"""Another process, a year later. A host without harfbuzz-subset has its fonts cut by fontTools, which dates them."""
+
+
+def test_the_same_release_gives_the_same_bytes_in_another_process(
+    written: Path, candidate: Candidate, release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    time.sleep(2.1)  # a zip counts time in steps of two seconds
-    pack.write(candidate, release, tmp_path, SEEDS)
+    """Another clock, zone, locale and hash seed; what SOURCE_DATE_EPOCH says is no matter either."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if name not in ("LANG", "LANGUAGE")},
+        **{"PYTHONPATH": str(ROOT / "plugins"), "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "LC_ALL": "C"},
+        "SOURCE_DATE_EPOCH": "86400",
+    }
+    made = subprocess.run(
+        [sys.executable, "-c", ELSEWHERE],
+        input=pickle.dumps((candidate, release, SEEDS, tmp_path)),
+        env=environment,
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr.decode()
     for path in written.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    monkeypatch.setattr("weasyprint.pdf.fonts.harfbuzz_subset", None)
+    here = tmp_path / "here.pdf"
+    write_pdf(render_html(candidate, release), here)
+    assert here.read_bytes() == (tmp_path / "without-harfbuzz.pdf").read_bytes()
+    assert here.read_bytes() != (written / "2031-Q4-r1.pdf").read_bytes(), (
+        "cut by fontTools: its dates are what is tried"
+    )
 
 
 def test_a_changed_and_a_missing_file_are_named(written: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pypdf import PdfReader
 
 from tests.unit.releases.synthetic import QUARTER, cell, difference
 from vmeste.releases import page
-from vmeste.releases.candidate import Break, Candidate, Definition, ProgrammeValue
+from vmeste.releases.candidate import Break, Candidate, Definition, LateCount, ProgrammeValue, QuarantineCount
 from vmeste.releases.disclosure import IndicatorValue, hide, keep_silent
 from vmeste.releases.page import PageError, render_html, write_pdf
 from vmeste.releases.publish import Release
@@ -195,9 +195,42 @@ def test_names_are_escaped(candidate: Candidate, release: Release) -> None:
 
 
 def test_caveats_name_quarantine_and_late_rows(candidate: Candidate, release: Release) -> None:
+    many = replace(
+        candidate,
+        quarantined=(QuarantineCount("f2_self_report", "a", 5), QuarantineCount("f4_meeting", "b", 6)),
+        quarantined_rows=11,
+        late=(LateCount("f4_meeting", 21),),
+    )
+    text = text_of(render_html(many, release))
+    assert "В карантине 11 записей: в показатели не вошли (нарушений по формам – F2: 5, F4: 6)." in text
+    assert "После прошлого среза поступила 21 запись о прежних кварталах (F4: 21)." in text
+    assert "не учтено 11 записей" in text
+
+
+def test_a_few_rows_of_a_form_are_not_told_and_do_not_follow(candidate: Candidate, release: Release) -> None:
+    """Of F4 one rule was broken by two and one by one, of F2 one by one: neither they nor a sum of them are told."""
     text = text_of(render_html(candidate, release))
-    assert "В карантине 3 записи: в показатели не вошли (нарушений по формам – F2: 1, F4: 3)." in text
-    assert "После прошлого среза поступила 1 запись о прежних кварталах (F4: 1)." in text
+    assert "В карантине не меньше 2 записей: в показатели не вошли" in text
+    assert "(нарушений по формам – F2: меньше 5, F4: не меньше 2)." in text
+    assert "После прошлого среза поступило не меньше 1 записи о прежних кварталах (F4: меньше 5)." in text
+    assert "не учтено не меньше 2 записей" in text
+    other = replace(candidate, late=(LateCount("f4_meeting", 20), LateCount("f8_incident", 1)))
+    assert "поступило не меньше 21 записи о прежних кварталах (F4: 20, F8: меньше 5)" in text_of(
+        render_html(other, release)
+    )
+
+
+def test_what_is_said_of_rows_is_the_same_for_one_and_for_four(candidate: Candidate, release: Release) -> None:
+    """Whoever compares the pages of one row and of four finds no difference."""
+
+    def page(rows: int) -> str:
+        refused = (QuarantineCount("f4_meeting", "a", 7), QuarantineCount("f8_incident", "b", rows))
+        late = (LateCount("f4_meeting", 20), LateCount("f8_incident", rows))
+        of_rows = replace(candidate, quarantined=refused, quarantined_rows=7 + rows, late=late)
+        return text_of(render_html(of_rows, release))
+
+    assert page(1) == page(4)
+    assert page(4) != page(5)
 
 
 def test_follow_ups_of_both_forms_are_added_up(candidate: Candidate, release: Release) -> None:

@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vmeste.releases.candidate import FollowUpCount
-from vmeste.releases.small_counts import hide_follow_ups
+from vmeste.releases.small_counts import hide_follow_ups, least, told_rows
 
 
 def test_a_column_is_hidden_for_both_forms() -> None:
@@ -42,3 +42,13 @@ def test_no_one_or_two_is_seen_or_follows(short: int, long: int) -> None:
     told = hide_follow_ups([FollowUpCount(form, 6, count, 0, 0) for form, count in (("short", short), ("long", long))])
     seen = [row.due_soon for row in told]
     assert seen == ([None, None] if {short, long} & {1, 2} else [short, long])
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(counts=st.lists(st.integers(0, 9), max_size=5))
+def test_a_sum_of_rows_is_exact_or_the_least_that_what_is_told_allows(counts: list[int]) -> None:
+    total, is_exact = least(counts)
+    assert is_exact == (not {1, 2, 3, 4} & {*counts})
+    assert (total == sum(counts)) if is_exact else (total <= sum(counts))
+    as_few = [1 if told_rows(count) is None else count for count in counts]
+    assert least(as_few) == (total, is_exact), "one to four look alike"

@@ -12,7 +12,7 @@ from openpyxl import load_workbook
 
 from tests.unit.releases.synthetic import difference
 from vmeste.releases import russian
-from vmeste.releases.candidate import Break, Candidate, Definition, FormCount, QuarantineCount
+from vmeste.releases.candidate import Break, Candidate, Definition, FormCount, LateCount, QuarantineCount
 from vmeste.releases.publish import Release
 from vmeste.releases.workbook import write_workbook
 
@@ -139,6 +139,13 @@ def test_same_candidate_gives_the_same_bytes(candidate: Candidate, release: Rele
 def test_candidate_without_rows_gives_empty_sheets(candidate: Candidate, release: Release, path: Path) -> None:
     write_workbook(replace(candidate, quarantined=(), late=(), provenance=(), readiness=()), release, path)
     assert rows_of(path, "Качество данных") == []
+
+
+def test_a_few_rows_are_not_told(candidate: Candidate, release: Release, path: Path) -> None:
+    refused = (QuarantineCount("f4_meeting", "a_rule", 5), QuarantineCount("f8_incident", "a_rule", 4))
+    late = (LateCount("f4_meeting", 6), LateCount("f8_incident", 1))
+    write_workbook(replace(candidate, quarantined=refused, late=late), release, path)
+    assert [row["Записей"] for row in rows_of(path, "Качество данных")] == [5, "меньше\u00a05", 6, "меньше\u00a05"]
 
 
 def test_companions_have_their_own_sheet(candidate: Candidate, release: Release, path: Path) -> None:
