@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from vmeste.forms import Form, Question
 from vmeste.sources.answers import AnswerReader, moment
-from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Submission
+from vmeste.sources.base import LONGEST_ID, Cursor, Extraction, Known, Refusal, Submission, indexable
 from vmeste.sources.config import OdkConfig
 from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, ReadIncomplete, SourceNotFound
 from vmeste.sources.odk_export import Exported
@@ -476,7 +476,8 @@ class _Read:
         is_due = not timedelta(0) <= self._started_at - last.compared_at < COMPARE_EVERY
         if tells_deletions and not is_due and len((self._live | given) - deleted) == total:
             return True, total, None
-        present = frozenset(row["__id"] for rows in self._table.pages({"$select": "__id"}, until) for row in rows)
+        pages = self._table.pages({"$select": "__id"}, until)
+        present = frozenset(_key(row) for rows in pages for row in rows)
         if not given <= present or deleted & present:
             raise ReadIncomplete(
                 f"{self._place}: of {len(given)} submissions that the server gave it has {len(given & present)} now; "
@@ -515,7 +516,7 @@ class _Read:
                     repeats.setdefault(path, set()).update(numbers)
         exported = self._table.exported(columns, repeats, where)
         for row, seen in self._waiting:
-            found = exported.get(seen.key)
+            found = exported.get(row["__id"])
             if found is None or found.edits != str(row["__system"].get("edits")):
                 raise ReadIncomplete(
                     f"{self._place}: a submission was edited or deleted while the form was read. Nothing was loaded; "
@@ -702,6 +703,11 @@ def _may_hold_what_no_client_asks_for(row: Mapping[str, Any]) -> bool:
     return bool(system.get("edits")) or not str(system.get("deviceId") or "").startswith("collect:")
 
 
+def _key(row: Mapping[str, Any]) -> str:
+    """Return a submission's id as the warehouse knows it: what is compared with the server's is what is kept."""
+    return indexable(row["__id"], LONGEST_ID)
+
+
 def _seen(row: Mapping[str, Any], place: str) -> _Seen:
     """Return what the server knows of a submission.
 
@@ -714,14 +720,14 @@ def _seen(row: Mapping[str, Any], place: str) -> _Seen:
             raise TypeError
         updated, deleted = system.get("updatedAt"), system.get("deletedAt")
         return _Seen(
-            row["__id"],
+            _key(row),
             moment(system["submissionDate"], _UTC),
             None if updated is None else moment(updated, _UTC),
             None if deleted is None else moment(deleted, _UTC),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         raise AnswerNotUnderstood(
-            f"{place}: the server does not say of {row['__id']} when it was sent in, edited or deleted. Its version "
+            f"{place}: the server does not say of {_key(row)} when it was sent in, edited or deleted. Its version "
             "may be newer or older than those that the connector knows"
         ) from None
 
