@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import random
+import secrets
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -567,7 +566,7 @@ def test_characters_that_no_database_holds_are_replaced_everywhere(settings: Set
 def test_what_is_longer_than_an_index_takes_is_kept_and_known_again(settings: Settings, source: MemorySource) -> None:
     """An id, a review state, a code, a name of an unknown column: PostgreSQL's indexes refuse 2,700 bytes a row."""
     source.is_swept = True
-    long = [base64.b64encode(random.Random(number).randbytes(9000)).decode() for number in range(3)]
+    long = [secrets.token_urlsafe(9000) for _ in range(3)]
     answers = MEETING | {"held_on": "2021-03-01"}
     source.add("f4_meeting", long[0], review_state=long[1], extra={long[1]: "kept"}, **answers)
     source.add("f4_meeting", long[1], **answers | {"held_on": "2021-03-02", "pair_code": long[0], "mode": long[0]})

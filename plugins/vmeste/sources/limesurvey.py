@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from vmeste.forms import Form
 from vmeste.sources.answers import moment
 from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Submission
+from vmeste.sources.bodies import Bounds
 from vmeste.sources.config import LimeSurveyConfig, LimeSurveyForm
 from vmeste.sources.connections import credentials
 from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, ReadIncomplete
@@ -145,6 +146,7 @@ class LimeSurveySource:
             sleep=self._sleep,
             timeout=self._timeout,
             chunk=self._chunk,
+            bounds=Bounds.of(self._config.largest_answer_mb),
         )
 
     def _read(self, remote: RemoteControl, survey: int, language: str, place: str) -> list[_Response]:

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from vmeste.forms import Form, Question
 from vmeste.sources.answers import AnswerReader, moment
 from vmeste.sources.base import LONGEST_ID, Cursor, Extraction, Known, Refusal, Submission, indexable
+from vmeste.sources.bodies import Bounds
 from vmeste.sources.config import OdkConfig
 from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, ReadIncomplete, SourceNotFound
 from vmeste.sources.odk_export import Exported
@@ -89,7 +90,8 @@ class OdkCentralSource:
     ) -> None:
         self.name = config.name
         self._config, self._clock = config, clock
-        self._server = OdkServer(config.server, config.connection, config.name, patience, sleep, timeout)
+        bounds = Bounds.of(config.largest_answer_mb)
+        self._server = OdkServer(config.server, config.connection, config.name, patience, sleep, timeout, bounds)
 
     def check(self) -> str:
         """Return a line about the connection.

@@ -17,6 +17,7 @@ import requests
 from pyodk._utils.session import Adapter, Session  # type: ignore[import-untyped]
 from requests.auth import AuthBase
 
+from vmeste.sources.bodies import USUAL, Bounds
 from vmeste.sources.connections import credentials
 from vmeste.sources.errors import AnswerNotUnderstood, ReadIncomplete, SourceDenied
 from vmeste.sources.odk_export import Exported, Wanted
@@ -54,6 +55,7 @@ class OdkServer:
         patience: how often one request is tried.
         sleep: waits so many seconds.
         timeout: seconds until a connection stands, and seconds without a byte.
+        bounds: how much one answer may have.
     """
 
     def __init__(
@@ -64,8 +66,10 @@ class OdkServer:
         patience: Patience | None = None,
         sleep: Callable[[float], None] = time.sleep,
         timeout: tuple[float, float] = TIMEOUT,
+        bounds: Bounds = USUAL,
     ) -> None:
         self._connection, self._place, self._patience, self._sleep = connection, place, patience, sleep
+        self._bounds = bounds
         self._token = _Token()
         # the log-in is done here: pyodk's own would log the server's answer
         self._session = Session(address, "v1", "", "", cache_path=None, chunk_size=_CHUNK)
@@ -98,10 +102,10 @@ class OdkServer:
             is_fresh = self._token.value is None
             if is_fresh:
                 self._log_in()
-            response = self._send("GET", path, params=parameters)
+            response = self._send("GET", path, where, params=parameters)
             if response.status_code == HTTPStatus.UNAUTHORIZED and not is_fresh:
                 self._log_in()  # the token died: it lives for a day at most
-                response = self._send("GET", path, params=parameters)
+                response = self._send("GET", path, where, params=parameters)
             return _said(response, where, parse)
 
         return attempt(once, self._patience, self._sleep)
@@ -114,16 +118,17 @@ class OdkServer:
                 f"{self._place}: the connection {self._connection!r} has no login or no password. Expected: the "
                 "e-mail address and the password of a web user of ODK Central"
             )
-        response = self._send("POST", "sessions", json={"email": given.login, "password": given.password})
+        response = self._send("POST", "sessions", self._place, json={"email": given.login, "password": given.password})
         answer = _said(response, self._place)
         token = answer.get("token") if isinstance(answer, dict) else None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
             raise AnswerNotUnderstood(f"{self._place}: the server lets us in and gives no token. Is it ODK Central?")
         self._token.value = token
 
-    def _send(self, method: str, path: str, **given: Any) -> requests.Response:
+    def _send(self, method: str, path: str, place: str, **given: Any) -> requests.Response:
         # a redirected log-in would arrive as a GET, and a token has no business on another server
-        response: requests.Response = self._session.request(method, path, allow_redirects=False, **given)
+        response: requests.Response = self._session.request(method, path, allow_redirects=False, stream=True, **given)
+        self._bounds.of_requests(response, place)
         return response
 
 
