@@ -12,6 +12,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -324,9 +325,7 @@ class _Read:
             tells_deletions = self._tells_deletions()
         if not is_whole:
             self._start_again()
-            for rows in self._table.pages({"$expand": "*"}):
-                self._take(rows)
-            self._take_waiting(None)
+            self._take_pages(None, None)
             present = frozenset(self._seen)
             total = len(present)
         told = self._tell_deletions(present)
@@ -450,9 +449,7 @@ class _Read:
         for tells_deletions in (True, False):
             self._start_again()
             try:
-                for rows in self._table.pages({"$expand": "*"}, window.filter(tells_deletions)):
-                    self._take(rows)
-                self._take_waiting(window.filter(tells_deletions=False))
+                self._take_pages(window.filter(tells_deletions), window.filter(tells_deletions=False))
             except FieldNotSupported:
                 if not tells_deletions:
                     raise
@@ -490,6 +487,26 @@ class _Read:
             return False, 0, None
         return True, len(present), present
 
+    def _take_pages(self, where: str | None, where_exported: str | None) -> None:
+        """Take the submissions where a filter holds; the export, which knows no deletions, has one of its own.
+
+        Where there is more than one page the export is fetched beside them: Central makes it in another process than
+        its pages. It begins after the first page, so that it has whatever the pages have, and an edit in between shows.
+        """
+        fetched: Future[Mapping[str, Exported]] | None = None
+        has_numbers = False
+        with ThreadPoolExecutor(1, "odk-export") as beside:
+            for rows in self._table.pages({"$expand": "*"}, where):
+                self._take(rows)
+                if fetched is None and self._waiting and len(rows) == PAGE:
+                    has_numbers = self._must_compare_numbers()
+                    fetched = beside.submit(self._exported, where_exported, has_numbers)
+            must_compare = self._must_compare_numbers()
+            if fetched is not None and (has_numbers or not must_compare):
+                self._take_waiting(fetched.result())
+            elif self._waiting:
+                self._take_waiting(self._exported(where_exported, must_compare))
+
     def _take(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
             seen = _seen(row, self._place)
@@ -501,22 +518,26 @@ class _Read:
             else:
                 self._submissions.append(self._submission(row, seen, None))
 
-    def _take_waiting(self, where: str | None) -> None:
+    def _must_compare_numbers(self) -> bool:
+        return any(_may_hold_what_no_client_asks_for(row) for row, _ in self._waiting)
+
+    def _exported(self, where: str | None, must_compare_numbers: bool) -> Mapping[str, Exported]:
+        """Return what OData does not show of submissions, by id."""
+        repeats = {path: set(lost.columns) for path, lost in self._lost_repeats.items()}
+        columns = {*self._lost}
+        if must_compare_numbers:
+            columns |= self._numbers.get("", {}).keys()
+            for path, numbers in self._numbers.items():
+                if path:
+                    repeats.setdefault(path, set()).update(numbers)
+        return self._table.exported(columns, repeats, where)
+
+    def _take_waiting(self, exported: Mapping[str, Exported]) -> None:
         """Give the rows that wait what OData does not show of them.
 
         Raises:
             ReadIncomplete: a submission changed between the two requests.
         """
-        if not self._waiting:
-            return
-        repeats = {path: set(lost.columns) for path, lost in self._lost_repeats.items()}
-        columns = {*self._lost}
-        if any(_may_hold_what_no_client_asks_for(row) for row, _ in self._waiting):
-            columns |= self._numbers.get("", {}).keys()
-            for path, numbers in self._numbers.items():
-                if path:
-                    repeats.setdefault(path, set()).update(numbers)
-        exported = self._table.exported(columns, repeats, where)
         for row, seen in self._waiting:
             found = exported.get(row["__id"])
             if found is None or found.edits != str(row["__system"].get("edits")):
