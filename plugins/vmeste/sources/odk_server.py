@@ -47,6 +47,11 @@ class _Token(AuthBase):
         return request
 
 
+def _nobody(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """A log-in bears no token: a dead one would be refused, and one beside it may be in use by another thread."""
+    return request
+
+
 class OdkServer:
     """One ODK Central, as one web user sees it. Nothing is asked before the first ``get``.
 
@@ -116,14 +121,15 @@ class OdkServer:
         return other
 
     def _log_in(self) -> None:
-        self._token.value = None
         given = credentials(self._connection, self._place)
         if not given.login or not given.password:
             raise SourceDenied(
                 f"{self._place}: the connection {self._connection!r} has no login or no password. Expected: the "
                 "e-mail address and the password of a web user of ODK Central"
             )
-        response = self._send("POST", "sessions", self._place, json={"email": given.login, "password": given.password})
+        response = self._send(
+            "POST", "sessions", self._place, auth=_nobody, json={"email": given.login, "password": given.password}
+        )
         answer = _said(response, self._place)
         token = answer.get("token") if isinstance(answer, dict) else None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
