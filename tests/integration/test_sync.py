@@ -563,6 +563,31 @@ def test_characters_that_no_database_holds_are_replaced_everywhere(settings: Set
     assert sync(settings, source, "r1_mentee")["accepted"] == 1, "a vault answer too"
 
 
+def test_what_each_read_dates_anew_keeps_the_date_of_the_first(settings: Settings, source: MemorySource) -> None:
+    """As a survey of LimeSurvey without date stamps is read."""
+    source.is_swept = True
+
+    def read(at: str, **changed: str) -> tuple[int, int, int, int]:
+        source.submissions.clear()
+        source.add("f4_meeting", "sound", at=at, **MEETING | {"held_on": "2021-03-01"} | changed)
+        source.add("f4_meeting", "unsound", at=at, **MEETING | {"held_on": "2021-03-02", "mode": "telepathy"})
+        found = sync(settings, source, "f4_meeting")
+        return found["accepted"], found["quarantined"], found["unchanged"], found["vanished"]
+
+    assert read("2021-03-03T10:00") == (1, 1, 0, 0)
+    assert read("2021-03-04T10:00")[0] == 0
+    assert read("2021-03-05T10:00", duration_min="45")[0] == 1
+    assert read("2021-03-06T10:00", duration_min="45")[0] == 0
+    kept = rows(
+        settings,
+        "select duration_min, coalesce(_updated_at, _submitted_at)::date::text from raw.f4_meeting "
+        f"where _source = '{source.name}' order by 2",
+    )
+    assert kept == [(60, "2021-03-03"), (45, "2021-03-05")]
+    refused = rows(settings, f"select arrived_at::date::text from quarantine.rows where source = '{source.name}'")
+    assert refused == [("2021-03-03",)]
+
+
 def test_what_is_longer_than_an_index_takes_is_kept_and_known_again(settings: Settings, source: MemorySource) -> None:
     """An id, a review state, a code, a name of an unknown column: PostgreSQL's indexes refuse 2,700 bytes a row."""
     source.is_swept = True
