@@ -22,7 +22,7 @@ from vmeste.privacy import vault
 from vmeste.privacy.code_spaces import prefix_of
 from vmeste.settings import Settings
 from vmeste.sources import ServerConfig, SourceConfig, load_sources, open_source
-from vmeste.sources.base import Extraction, Submission
+from vmeste.sources.base import LONGEST_ID, LONGEST_STATE, Extraction, Submission, indexable
 from vmeste.sources.errors import DeletionsDoubted, SourceError
 from vmeste.sources.files import FilesSource
 from vmeste.warehouse.connect import connect, vault_url
@@ -186,7 +186,7 @@ def extract(
                 logger.info("%s, %s: nothing new", source, form_id)
                 return None
             extraction = origin.extract(form, cursor, known) if has_news else Extraction(0, (), cursor)
-        present = None if extraction.present_ids is None else frozenset(map(_text, extraction.present_ids))
+        present = None if extraction.present_ids is None else frozenset(map(id_in_raw, extraction.present_ids))
         if present:
             with psycopg.connect(vault_url(settings)) as vault_connection:
                 present = vault.held_ids(vault_connection, source, form_id, present)
@@ -265,7 +265,7 @@ def _returned(submission: Submission, deleted_at: Mapping[str, datetime], starte
 
     What it says itself is when it was sent in or edited, which lies before: it would count as deleted for good.
     """
-    deletion = deleted_at.get(_text(submission.submission_id))
+    deletion = deleted_at.get(id_in_raw(submission.submission_id))
     arrived_at = submission.updated_at or submission.submitted_at
     if deletion is None or submission.is_deleted or arrived_at > deletion:
         return submission
@@ -328,7 +328,9 @@ def _landed(submission: Submission) -> dict[str, str | None]:
 def _storable(form: Form, submission: Submission) -> Submission:
     """Return a submission that a database can hold, nothing of it left out."""
     written = (submission.submission_id, submission.form_version, submission.review_state, *submission.answers.values())
-    if not form.repeats and not submission.extra and all(text is None or text.isprintable() for text in written):
+    is_short = len(submission.submission_id) <= LONGEST_ID and len(submission.review_state or "") <= LONGEST_STATE
+    is_plain = not form.repeats and not submission.extra and all(text is None or text.isprintable() for text in written)
+    if is_short and is_plain:
         return submission  # as most are
     repeats = {repeat.name for repeat in form.repeats}
 
@@ -339,14 +341,21 @@ def _storable(form: Form, submission: Submission) -> Submission:
 
     return replace(
         submission,
-        submission_id=_text(submission.submission_id),
+        submission_id=id_in_raw(submission.submission_id),
         form_version=_text(submission.form_version),
-        review_state=_text(submission.review_state) if submission.review_state is not None else None,
+        review_state=(
+            indexable(_text(submission.review_state), LONGEST_STATE) if submission.review_state is not None else None
+        ),
         answers={
             name: None if answer is None else storable(name, answer) for name, answer in submission.answers.items()
         },
         extra=_texts(submission.extra),
     )
+
+
+def id_in_raw(text: str) -> str:
+    """Return a submission's id as raw has it."""
+    return indexable(_text(text), LONGEST_ID)
 
 
 def _text(text: str) -> str:

@@ -56,7 +56,8 @@ def reconcile(settings: Settings) -> Iterator[Comparison]:
                 except SourceError as error:
                     yield Comparison(name, form_id, here=len(here), error=str(error))
                     continue
-            there = _as_here(settings, name, form_id, given | (extraction.present_ids or frozenset()))
+            read = {ingest.id_in_raw(key) for key in given | (extraction.present_ids or frozenset())}
+            there = _as_here(settings, name, form_id, read)
             is_whole = extraction.present_ids is not None or extraction.server_total is not None
             yield Comparison(
                 name,

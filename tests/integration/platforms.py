@@ -152,6 +152,7 @@ class Odk(Platform):
     kind: str = "odk_central"
     secrets: tuple[str, ...] = ("let me in", "token1")
     fake: odk_fake.FakeCentral = field(default_factory=odk_fake.FakeCentral)
+    device: str | None = "collect:kv9u7q"
 
     def __post_init__(self) -> None:
         self.fake.fields = [("/start", "dateTime"), ("/who", "structure")]
@@ -180,6 +181,11 @@ class Odk(Platform):
     def refuse_credentials(self) -> None:
         self.fake.password, self.fake.tokens = "another one", set()
 
+    def ask_for_numbers(self) -> None:
+        """Let something else than Collect send submissions from now on, with a whole number among their answers."""
+        self.device = None
+        self.fake.fields = [(path, "int" if path.endswith("/birth_year") else kind) for path, kind in self.fake.fields]
+
     def review(self, number: int, state: str) -> None:
         """Set the review state of a submission."""
         self.tick()
@@ -204,7 +210,7 @@ class Odk(Platform):
         self.fake.now = self.now
 
     def _send(self, number: int, answers: Answers) -> None:
-        self.fake.send(self.key(number), **answers)
+        self.fake.send(self.key(number), device=self.device, **answers)
 
     def _edit(self, number: int, answers: Answers) -> None:
         self.fake.edit(self.fake.rows[self.key(number)], **answers)

@@ -47,7 +47,7 @@ from vmeste.quality.suites import Suite, basic_expectations
 from vmeste.quality.typing import typed
 from vmeste.quality.validate import validate
 from vmeste.settings import Settings
-from vmeste.sources import files, google_forms, kobotoolbox, limesurvey, odk_central, yandex_forms
+from vmeste.sources import files, google_forms, kobotoolbox, limesurvey, odk_central, odk_server, yandex_forms
 from vmeste.sources.folder import Folder
 from vmeste.warehouse import load
 
@@ -94,6 +94,8 @@ def sync(name, where):
     settings = Settings()
     if isinstance(where, int):
         after_request(where)
+    elif where == "while the export is fetched":
+        odk_server.OdkServer.beside = die
     elif where == "before a file is moved":
         Folder.move = die
     elif where == "after a file is moved":
@@ -148,11 +150,12 @@ EXTRACT_PLACES = ("the first request", "a page in the middle", "after the last r
 
 MOVE_PLACES = ("before a file is moved", "after a file is moved")
 
-PLACES = (*EXTRACT_PLACES, "the last request", *LOAD_PLACES, *MOVE_PLACES)
+PLACES = (*EXTRACT_PLACES, "the last request", "while the export is fetched", *LOAD_PLACES, *MOVE_PLACES)
 
 STORIES = {
     "changes": "a second sync, of what changed since the first",
     "everything": "the first sync there is",
+    "numbers": "the same of submissions whose numbers are compared with an export that is fetched beside the pages",
     "purge": "a second sync that finds by all ids what was deleted without a trace",
     "anew": "a second sync whose cursor is of another form or shape: everything is read again",
 }
@@ -171,6 +174,7 @@ CASES = [
     *(("everything", kind, "a page in the middle") for kind in PLATFORMS),
     *(("everything", kind, "before the commit") for kind in (*PLATFORMS, "files")),
     *(("everything", "odk_central", where) for where in LOAD_PLACES if where != "before the commit"),
+    *(("numbers", "odk_central", where) for where in ("while the export is fetched", "before the commit")),
     *(("anew", "google_forms", where) for where in ("a page in the middle", "the last request", "before the commit")),
     *(("anew", "odk_central", where) for where in ("a page in the middle", "the last request", "before the commit")),
     *(("purge", "odk_central", where) for where in ("the last request", "before the commit")),
@@ -296,9 +300,12 @@ def begun(settings: Settings, patch: pytest.MonkeyPatch, platform: Platform, nam
     path = write_sources(settings.home / f"{name}.yml", {name: platform})
     mine = settings.model_copy(update={"sources": path})
     platform.now = START
+    if story == "numbers":
+        assert isinstance(platform, Odk)
+        platform.ask_for_numbers()
     platform.add(1, 2, 3)
     platform.add(4, year=INVALID)
-    if story != "everything":
+    if story not in ("everything", "numbers"):
         sync(mine, name)
     if story == "anew":
         with connect(settings) as warehouse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from tests.integration.memory_source import REGISTRY, MemorySource
 from vmeste import ingest, landing, reconcile
 from vmeste.settings import Settings
-from vmeste.sources.base import CONTENT_ID_PREFIX, Refusal
+from vmeste.sources.base import CONTENT_ID_PREFIX, LONGEST_ID, Refusal
 from vmeste.sources.config import FormFiles
 from vmeste.sources.errors import DeletionsDoubted, SourceThrottled
 from vmeste.sources.files import FilesSource
@@ -560,6 +561,56 @@ def test_characters_that_no_database_holds_are_replaced_everywhere(settings: Set
     assert sync(settings, source, "f4_meeting")["unchanged"] == 1
     source.add("r1_mentee", "named", **REGISTRY["r1_mentee"] | {"mentee_code": "В-nul", "full_name": broken})
     assert sync(settings, source, "r1_mentee")["accepted"] == 1, "a vault answer too"
+
+
+def test_what_each_read_dates_anew_keeps_the_date_of_the_first(settings: Settings, source: MemorySource) -> None:
+    """As a survey of LimeSurvey without date stamps is read."""
+    source.is_swept = True
+
+    def read(at: str, **changed: str) -> tuple[int, int, int, int]:
+        source.submissions.clear()
+        source.add("f4_meeting", "sound", at=at, **MEETING | {"held_on": "2021-03-01"} | changed)
+        source.add("f4_meeting", "unsound", at=at, **MEETING | {"held_on": "2021-03-02", "mode": "telepathy"})
+        found = sync(settings, source, "f4_meeting")
+        return found["accepted"], found["quarantined"], found["unchanged"], found["vanished"]
+
+    assert read("2021-03-03T10:00") == (1, 1, 0, 0)
+    assert read("2021-03-04T10:00")[0] == 0
+    assert read("2021-03-05T10:00", duration_min="45")[0] == 1
+    assert read("2021-03-06T10:00", duration_min="45")[0] == 0
+    kept = rows(
+        settings,
+        "select duration_min, coalesce(_updated_at, _submitted_at)::date::text from raw.f4_meeting "
+        f"where _source = '{source.name}' order by 2",
+    )
+    assert kept == [(60, "2021-03-03"), (45, "2021-03-05")]
+    refused = rows(settings, f"select arrived_at::date::text from quarantine.rows where source = '{source.name}'")
+    assert refused == [("2021-03-03",)]
+
+
+def test_what_is_longer_than_an_index_takes_is_kept_and_known_again(settings: Settings, source: MemorySource) -> None:
+    """An id, a review state, a code, a name of an unknown column: PostgreSQL's indexes refuse 2,700 bytes a row."""
+    source.is_swept = True
+    long = [secrets.token_urlsafe(9000) for _ in range(3)]
+    answers = MEETING | {"held_on": "2021-03-01"}
+    source.add("f4_meeting", long[0], review_state=long[1], extra={long[1]: "kept"}, **answers)
+    source.add("f4_meeting", long[1], **answers | {"held_on": "2021-03-02", "pair_code": long[0], "mode": long[0]})
+    source.add("r1_mentee", long[2], extra={long[2]: "unknown"}, **REGISTRY["r1_mentee"] | {"mentee_code": long[0]})
+    counts = sync(settings, source, "f4_meeting")
+    assert (counts["accepted"], counts["quarantined"], counts["server_total"]) == (1, 1, 2)
+    assert sync(settings, source, "r1_mentee")["received"] == 1
+    ((refused, rules),) = rows(
+        settings, f"select submission_id, rules from quarantine.rows where source = '{source.name}'"
+    )
+    assert (refused[:100], len(refused)) == (long[1][:100], LONGEST_ID)
+    assert rules
+    assert rows(settings, f"select _extra from raw.f4_meeting where _source = '{source.name}'") == [
+        ({long[1]: "kept"},)
+    ]
+    again = sync(settings, source, "f4_meeting")
+    assert (again["unchanged"], again["vanished"]) == (1, 0), "two reads of one submission agree on its id"
+    del source.submissions["f4_meeting"][0]
+    assert sync(settings, source, "f4_meeting")["vanished"] == 1
 
 
 def test_an_error_names_source_and_form(

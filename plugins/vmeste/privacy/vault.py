@@ -5,7 +5,6 @@ The keys are drawn at random. A hash of a code, a name or a birth date could be 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +17,7 @@ from vmeste.forms import Form, Question
 from vmeste.forms.columns import key_column
 from vmeste.forms.repeats import Member, members_of, members_text
 from vmeste.privacy.tombstones import Tombstones, clean
-from vmeste.sources.base import CONTENT_ID_PREFIX, Submission
+from vmeste.sources.base import CONTENT_ID_PREFIX, Submission, indexable
 
 ORIGIN = "_origin"
 """Where in its source a submission stands: the one thing beyond the form's questions that a connector itself adds."""
@@ -32,13 +31,16 @@ VaultConnection = psycopg.Connection[tuple[Any, ...]]
 _LONGEST_CODE = 200
 """Letters; the longest that a form lets pass has 40, an id made of answers 70."""
 
+_LONGEST_QUESTION = 200
+"""Letters of what the vault calls an answer: an unknown column may be called anything."""
+
 
 def exchange_codes(vault: VaultConnection, kind: str, codes: Sequence[str]) -> dict[str, str]:
     """Return the key of each code, drawing one for a code that was never seen.
 
     A mistyped code gets a key too: that it belongs to no registered pair is found, and said, by validation.
     """
-    kept = {code: _indexable(code) for code in codes}
+    kept = {code: indexable(code, _LONGEST_CODE) for code in codes}
     wanted = sorted(set(kept.values()))
     vault.execute(
         "insert into vault.keys (kind, code) select %s, unnest(%s::text[]) on conflict do nothing", (kind, wanted)
@@ -46,13 +48,6 @@ def exchange_codes(vault: VaultConnection, kind: str, codes: Sequence[str]) -> d
     rows = vault.execute("select code, key from vault.keys where kind = %s and code = any(%s)", (kind, wanted))
     keys: dict[str, str] = dict(rows.fetchall())
     return {code: keys[name] for code, name in kept.items()}
-
-
-def _indexable(code: str) -> str:
-    """Return a code as it is kept: a text that is none may be longer than an index takes, and stands as its hash."""
-    if len(code) <= _LONGEST_CODE:
-        return code
-    return f"{code[:_LONGEST_CODE]}… {hashlib.sha256(code.encode('utf-8', 'replace')).hexdigest()}"
 
 
 def known_ids(vault: VaultConnection, submission_ids: Iterable[str]) -> dict[str, str]:
@@ -141,7 +136,15 @@ def split(vault: VaultConnection, form: Form, submissions: Sequence[Submission],
         arrived_at = submission.updated_at or submission.submitted_at
         submission_id = made_ids.get(submission.submission_id, submission.submission_id)
         vaulted += [
-            (submission.source, submission.form_id, submission_id, name, answer, arrived_at, own_keys)
+            (
+                submission.source,
+                submission.form_id,
+                submission_id,
+                indexable(name, _LONGEST_QUESTION),
+                answer,
+                arrived_at,
+                own_keys,
+            )
             for name, answer in secret.items()
         ]
         opened.append(replace(submission, submission_id=submission_id, answers=answers, extra=extra))

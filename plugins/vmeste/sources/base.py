@@ -7,6 +7,7 @@ stopping a whole source.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -24,6 +25,24 @@ CONTENT_ID_PREFIX = "content-"
 
 Such an id can be guessed by whoever guesses the answers: like a code it must not leave the vault's side as it is.
 """
+
+
+LONGEST_ID = 250
+"""Letters of a submission's id; the longest that a form server makes has 249 (KoboToolbox)."""
+
+LONGEST_STATE = 100
+"""Letters of a review state."""
+
+
+def indexable(text: str, longest: int) -> str:
+    """Return a text as an index can hold it: one of more letters than that stands as its beginning and its hash.
+
+    An index of PostgreSQL takes no more than 2,700 bytes a row, and a text that is no id may be as long as anything.
+    """
+    if len(text) <= longest:
+        return text
+    ending = f"… {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()}"
+    return text[: longest - len(ending)] + ending  # so long that it would stay as it is
 
 
 @dataclass(frozen=True, slots=True)

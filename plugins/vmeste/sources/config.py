@@ -16,6 +16,7 @@ from zoneinfo import available_timezones
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from vmeste.sources.bodies import LARGEST_MB
 from vmeste.sources.errors import SourceError
 
 EXPECTED = {
@@ -28,6 +29,7 @@ EXPECTED = {
     "move_read_to": "a folder of the same place, relative to location or absolute, e.g. read",
     "server": "the server's address without a path of an API and without credentials, e.g. https://odk.example.org",
     "connection": "the id of an Airflow connection, or of the variable AIRFLOW_CONN_<ID>: letters, digits and _",
+    "largest_answer_mb": f"how many megabytes one answer of the server may have, 1 to 4096; {LARGEST_MB} if not given",
     "reviews_that_count": "a list of review states as the server writes them, e.g. [received, edited, approved]",
     "time_zone": "a name from the IANA time zone database, e.g. Europe/Moscow",
     "forms": 'form id → where its answers lie, e.g. `f4_meeting: {files: "f4_meeting_*"}`',
@@ -178,6 +180,7 @@ class FilesConfig(_Source):
 class _Server(_Source):
     server: Annotated[str, AfterValidator(_is_address)]
     connection: Annotated[str, AfterValidator(_is_connection)]
+    largest_answer_mb: Annotated[int, Field(gt=0, le=4096)] = LARGEST_MB
 
 
 class OdkConfig(_Server):

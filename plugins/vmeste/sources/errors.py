@@ -43,6 +43,10 @@ class AnswerNotUnderstood(SourceError):
     """The server answered otherwise than its documentation and our recordings say: the connector must be looked at."""
 
 
+class AnswerTooLarge(SourceError):
+    """The server's answer is longer than any that a form gives, or does not end: it was not read on."""
+
+
 class FormUnusable(SourceError):
     """The form as it lies on the server cannot be read without loss: names that collapse, encryption."""
 

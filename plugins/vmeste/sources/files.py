@@ -19,7 +19,16 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from vmeste.forms import Form, FormError, load_form
-from vmeste.sources.base import CONTENT_ID_PREFIX, Cursor, Extraction, Known, Refusal, Submission
+from vmeste.sources.base import (
+    CONTENT_ID_PREFIX,
+    LONGEST_ID,
+    LONGEST_STATE,
+    Cursor,
+    Extraction,
+    Known,
+    Refusal,
+    Submission,
+)
 from vmeste.sources.canonical import as_text, canonical, instants
 from vmeste.sources.columns import SYSTEM_COLUMNS, ColumnNames, Columns, Header
 from vmeste.sources.config import FormFiles
@@ -332,6 +341,8 @@ def _table(file: str, sheet: Sheet, columns: Columns, form: Form, changed_at: da
     notes += [f"{', '.join(names)}: {way}" for way, names in written.items()]
     submitted_at = _submitted_at(system.get("submitted_at"), numbers, changed_at, zone, notes)
     updated_at = _updated_at(system.get("updated_at"), numbers, zone)
+    _refuse_longer("submission_id", system.get("submission_id"), numbers, LONGEST_ID)
+    _refuse_longer("review_state", system.get("review_state"), numbers, LONGEST_STATE)
     identities = _identities(system.get("submission_id"), len(rows), notes)
     versions = _versions(system.get("form_version"), len(rows), form, notes)
     unknown = {title: [_as_written(cell) for cell in cells[index]] for title, index in columns.unknown.items()}
@@ -427,6 +438,17 @@ def _moments(texts: Sequence[str | None], column: str, numbers: Sequence[int], z
                 "31.12.2021 18:30:00"
             )
     return [known[text] if text is not None else None for text in texts]
+
+
+def _refuse_longer(column: str, texts: Sequence[str | None] | None, numbers: Sequence[int], longest: int) -> None:
+    """Raise ``FileRefused`` where a cell is longer than what stands there may be: the table is shifted or broken."""
+    for text, number in zip(texts or (), numbers, strict=False):
+        if text is not None and len(text) > longest:
+            raise FileRefused(
+                f"row {number}: what stands in {column} has {len(text):,} letters, more than the {longest} that are "
+                "read. Look whether the table's columns are shifted, or a quotation mark is not closed; an id of your "
+                "own may be any short text"
+            )
 
 
 def _identities(texts: Sequence[str | None] | None, count: int, notes: list[str]) -> Sequence[str | None]:

@@ -23,6 +23,7 @@ from googleapiclient.discovery import build  # type: ignore[import-untyped]
 from googleapiclient.errors import HttpError  # type: ignore[import-untyped]
 from googleapiclient.model import JsonModel  # type: ignore[import-untyped]
 
+from vmeste.sources.bodies import USUAL, Bounds
 from vmeste.sources.connections import Credentials
 from vmeste.sources.errors import (
     AnswerNotUnderstood,
@@ -84,9 +85,10 @@ class GoogleForms:
         patience: Patience | None = None,
         sleep: Callable[[float], None] = time.sleep,
         timeout: float = READ_TIMEOUT,
+        bounds: Bounds = USUAL,
     ) -> None:
         self._patience, self._sleep, self._pace = patience, sleep, Pace(PACE, sleep)
-        transport = httplib2.Http(timeout=timeout)
+        transport = _BoundedHttp(bounds, timeout=timeout)
         transport.follow_redirects = False  # Google gives none, and a token must not follow one
         # a token that was withdrawn is exchanged once; a second refusal is an answer
         self._http = google_auth_httplib2.AuthorizedHttp(account, http=transport, max_refresh_attempts=1)
@@ -149,6 +151,18 @@ class GoogleForms:
         if not isinstance(answer, dict):
             raise AnswerNotUnderstood(f"{place}: Google's answer is JSON, but no object. Is `server` Google's address?")
         return answer
+
+
+class _BoundedHttp(httplib2.Http):  # type: ignore[misc]  # it is untyped
+    """Reads no more of a body than it may have."""
+
+    def __init__(self, bounds: Bounds, **given: Any) -> None:
+        super().__init__(**given)
+        self._response_class = bounds.of_http_client("Google Forms")
+
+    def _conn_request(self, conn: Any, *asked: Any) -> Any:
+        conn.response_class = self._response_class
+        return super()._conn_request(conn, *asked)
 
 
 class _StrictModel(JsonModel):  # type: ignore[misc]  # it is untyped

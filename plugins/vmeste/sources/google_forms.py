@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 
 from vmeste.forms import Form, Question
 from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Submission
+from vmeste.sources.bodies import Bounds
 from vmeste.sources.config import GoogleConfig, GoogleForm
 from vmeste.sources.connections import credentials
 from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, ReadIncomplete, SourceError
@@ -146,7 +147,8 @@ class GoogleFormsSource:
         if self._opened is None:
             connection = self._config.connection
             account = key_of(credentials(connection, self.name), connection, self.name)
-            self._opened = GoogleForms(self._config.server, account, self._patience, self._sleep, self._timeout)
+            bounds = Bounds.of(self._config.largest_answer_mb)
+            self._opened = GoogleForms(self._config.server, account, self._patience, self._sleep, self._timeout, bounds)
         return self._opened
 
     def _origin(self, form: Form) -> tuple[GoogleForm, str]:

@@ -18,6 +18,7 @@ from urllib.parse import urlencode, urlsplit
 
 import httpx
 
+from vmeste.sources.bodies import USUAL, Bounds
 from vmeste.sources.connections import credentials
 from vmeste.sources.errors import (
     AnswerNotUnderstood,
@@ -70,7 +71,9 @@ class KoboServer:
         patience: Patience | None = None,
         sleep: Callable[[float], None] = time.sleep,
         timeout: tuple[float, float] = (CONNECT_TIMEOUT, READ_TIMEOUT),
+        bounds: Bounds = USUAL,
     ) -> None:
+        self._bounds = bounds
         self._address, self._patience, self._sleep = address, patience or Patience(), sleep
         token = credentials(connection, source).password.strip()
         if not token or not token.isascii() or not token.isprintable() or " " in token:
@@ -181,7 +184,7 @@ class KoboServer:
 
         def request() -> Any:
             try:
-                response = self._client.get(self._address + target)
+                response = self._bounds.of_httpx(self._client, self._address + target, place)
             except httpx.InvalidURL:
                 raise AnswerNotUnderstood(f"{place}: what the server calls its next page is no address") from None
             status = response.status_code

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from vmeste.forms import Form
 from vmeste.sources.answers import AnswerReader, moment
 from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Submission
+from vmeste.sources.bodies import Bounds
 from vmeste.sources.config import KoboConfig
 from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, ReadIncomplete, SourceDenied, SourceNotFound
 from vmeste.sources.kobo_server import KoboServer, Row
@@ -122,7 +123,10 @@ class KoboToolboxSource:
 
     def _server(self) -> KoboServer:
         config = self._config
-        return KoboServer(config.server, config.connection, self.name, self._patience, self._sleep, self._timeout)
+        bounds = Bounds.of(config.largest_answer_mb)
+        return KoboServer(
+            config.server, config.connection, self.name, self._patience, self._sleep, self._timeout, bounds
+        )
 
     def _submission(
         self,

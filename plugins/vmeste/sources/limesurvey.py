@@ -12,13 +12,14 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from vmeste.forms import Form
 from vmeste.sources.answers import moment
 from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Submission
+from vmeste.sources.bodies import Bounds
 from vmeste.sources.config import LimeSurveyConfig, LimeSurveyForm
 from vmeste.sources.connections import credentials
 from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, ReadIncomplete
@@ -31,7 +32,7 @@ logger = logging.getLogger(__name__)
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:\d{2})?")
 
 _NO_DATE_STAMP = "1980-01-01"
-"""The day of every response in a survey that keeps no date stamps."""
+"""The day of every response in a survey that keeps no date stamps, as LimeSurvey makes them unless told otherwise."""
 
 _READS = 4
 
@@ -42,7 +43,7 @@ _WITNESSES = 10  # responses at each end of a survey by which the next read know
 class _Response:
     number: int
     submitted: str | None  # as written; None: not completed
-    began: str  # a moment that does not move when the response is edited
+    began: str  # a moment that does not move when the response is edited; empty where the survey keeps none
     record: Mapping[str, Any]
 
 
@@ -57,8 +58,10 @@ class LimeSurveySource:
         sleep: Callable[[float], None] = time.sleep,
         timeout: tuple[float, float] = TIMEOUT,
         chunk: int = CHUNK,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.name = config.name
+        self._clock = clock
         self._config, self._zone = config, ZoneInfo(config.time_zone)
         self._patience, self._sleep, self._timeout, self._chunk = patience or Patience(), sleep, timeout, chunk
 
@@ -77,11 +80,10 @@ class LimeSurveySource:
 
         Raises:
             ReadIncomplete: the server counts otherwise than what it gave, again and again.
-            FormUnusable: the survey keeps no date stamps, was activated anew since the last read, or two of its
-                columns answer one question.
+            FormUnusable: the survey was activated anew since the last read, or two of its columns answer one question.
             SourceError: it cannot be read; names the way out.
         """
-        place, origin = self._place(form), self._origin(form)
+        place, origin, seen_at = self._place(form), self._origin(form), self._clock()
         with self._remote(place) as remote:
             properties = remote.properties(origin.survey)
             language = str(properties["language"])
@@ -92,7 +94,9 @@ class LimeSurveySource:
             _refuse_another_generation(before, responses, counted_from, place)
         columns = Columns(form, origin, self._zone, place, headings_of(response.record for response in responses))
         completed = [response for response in responses if response.submitted is not None]
-        submissions = [self._submission(form, origin.survey, response, columns, place) for response in completed]
+        submissions = [
+            self._submission(form, origin.survey, response, columns, seen_at, place) for response in completed
+        ]
         present, held = {submission.submission_id for submission in submissions}, known.live()
         # who goes back into a completed response makes it incomplete until it is sent again: it was not deleted
         reopened = {_id(origin.survey, response.number) for response in responses} & held - present
@@ -106,6 +110,7 @@ class LimeSurveySource:
                 "survey": origin.survey,
                 "counted_from": counted_from,
                 "witnesses": {str(response.number): response.began for response in _ends(responses)},
+                "undated": any(not response.began for response in responses),
             },
             notes=_notes(responses, completed, reopened, elsewhere, columns),
             present_ids=frozenset(remaining),
@@ -145,6 +150,7 @@ class LimeSurveySource:
             sleep=self._sleep,
             timeout=self._timeout,
             chunk=self._chunk,
+            bounds=Bounds.of(self._config.largest_answer_mb),
         )
 
     def _read(self, remote: RemoteControl, survey: int, language: str, place: str) -> list[_Response]:
@@ -180,14 +186,17 @@ class LimeSurveySource:
             )
         return responses
 
-    def _submission(self, form: Form, survey: int, response: _Response, columns: Columns, place: str) -> Submission:
+    def _submission(
+        self, form: Form, survey: int, response: _Response, columns: Columns, seen_at: datetime, place: str
+    ) -> Submission:
         answers, extra = columns.read(response.record)
         return Submission(
             self.name,
             form.form_id,
             _id(survey, response.number),
             form.version,
-            _moment(response.submitted or "", self._zone, place),
+            # the load keeps the first of them: what says nothing new is no version
+            seen_at if _is_undated(response) else _moment(response.submitted or "", self._zone, place),
             answers,
             # datestamp moves with some edits and not with others: whoever trusts it loses the others
             updated_at=None,
@@ -224,18 +233,16 @@ def _responses(records: Sequence[Mapping[str, Any]], place: str) -> list[_Respon
                 "the survey's participant list twice"
             )
         began = str(record.get("startdate") or submitted or "")
+        began = "" if began.startswith(_NO_DATE_STAMP) else began
         found[int(number)] = _Response(int(number), (submitted or "").strip() or None, began, record)
     return [found[number] for number in sorted(found)]
 
 
+def _is_undated(response: _Response) -> bool:
+    return (response.submitted or "").startswith(_NO_DATE_STAMP)
+
+
 def _moment(submitted: str, zone: ZoneInfo, place: str) -> datetime:
-    if submitted.startswith(_NO_DATE_STAMP):
-        raise FormUnusable(
-            f"{place}: the survey keeps no date stamps: LimeSurvey writes 1980 as the moment of every response, and "
-            "when it was given nobody can say. Switch on 'Date stamp' (Settings, Notifications & data) in a copy of "
-            "the survey, activate the copy and name it in sources.yml; the responses so far can come as an exported "
-            "file with a column submitted_at"
-        )
     try:
         if _MOMENT.fullmatch(submitted):  # Python reads more, e.g. a bare date as midnight
             return moment(submitted, zone)
@@ -257,7 +264,7 @@ def _witnessed(cursor: Cursor | None, survey: int) -> _Before | None:
     if not isinstance(cursor, Mapping) or cursor.get("survey") != survey:
         return None
     witnesses = cursor.get("witnesses")
-    if not isinstance(witnesses, Mapping) or not witnesses:
+    if not isinstance(witnesses, Mapping) or not (witnesses or cursor.get("undated")):
         return None
     return _Before(str(cursor.get("counted_from")), witnesses)
 
@@ -294,6 +301,7 @@ def _notes(
     columns: Columns,
 ) -> tuple[str, ...]:
     incomplete = len(responses) - len(completed)
+    undated = sum(map(_is_undated, completed))
     uploads = sum(columns.uploads(response.record) for response in completed)
     missing = ", ".join(columns.unanswered) if responses else ""
     return tuple(
@@ -302,6 +310,7 @@ def _notes(
             (incomplete, f"{incomplete} incomplete responses are not read"),
             (reopened, f"{len(reopened)} responses are being answered again: their last complete version stays"),
             (elsewhere, f"{len(elsewhere)} responses of another survey stay as they were read"),
+            (undated, f"{undated} responses bear no date: the read that first sees one stands for when it was sent"),
             (uploads, f"{uploads} uploaded files are not read"),
             (missing, f"questions that the survey does not have: {missing}"),
         )

@@ -29,6 +29,7 @@ from citric.exceptions import (
 )
 from citric.session import Session
 
+from vmeste.sources.bodies import USUAL, Bounds
 from vmeste.sources.connections import Credentials
 from vmeste.sources.errors import (
     AnswerNotUnderstood,
@@ -74,15 +75,17 @@ class _Nothing(SourceError):
 
 
 class TimedSession(requests.Session):
-    """A session whose requests all have a time-out, and that takes credentials to no other address."""
+    """A session whose requests all have a time-out and bounds, and that takes credentials to no other address."""
 
-    def __init__(self, timeout: tuple[float, float]) -> None:
+    def __init__(self, timeout: tuple[float, float], bounds: Bounds, place: str) -> None:
         super().__init__()
-        self._timeout = timeout
+        self._timeout, self._bounds, self._place = timeout, bounds, place
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
         """Send a request; a redirection is an error, because it turns a POST into a GET."""
-        response = super().send(request, **(kwargs | {"timeout": self._timeout, "allow_redirects": False}))
+        given = {"timeout": self._timeout, "allow_redirects": False, "stream": True}
+        response = super().send(request, **(kwargs | given))
+        self._bounds.of_requests(response, self._place)
         if response.is_redirect:
             raise SourceError(
                 "the server sends us to another address: write the address that it redirects to (often https instead "
@@ -109,10 +112,11 @@ class RemoteControl:
         sleep: Callable[[float], None] = time.sleep,
         timeout: tuple[float, float] = TIMEOUT,
         chunk: int = CHUNK,
+        bounds: Bounds = USUAL,
     ) -> None:
         self._url, self._user, self._place = endpoint(server), user, place
         self._patience, self._sleep, self._chunk = patience or Patience(), sleep, chunk
-        self._http = TimedSession(timeout)
+        self._http = TimedSession(timeout, bounds, place)
         self._session: Session | None = None
 
     def __enter__(self) -> Self:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -20,7 +21,8 @@ from zoneinfo import ZoneInfo
 
 from vmeste.forms import Form, Question
 from vmeste.sources.answers import AnswerReader, moment
-from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Submission
+from vmeste.sources.base import LONGEST_ID, Cursor, Extraction, Known, Refusal, Submission, indexable
+from vmeste.sources.bodies import Bounds
 from vmeste.sources.config import OdkConfig
 from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, ReadIncomplete, SourceNotFound
 from vmeste.sources.odk_export import Exported
@@ -89,7 +91,8 @@ class OdkCentralSource:
     ) -> None:
         self.name = config.name
         self._config, self._clock = config, clock
-        self._server = OdkServer(config.server, config.connection, config.name, patience, sleep, timeout)
+        bounds = Bounds.of(config.largest_answer_mb)
+        self._server = OdkServer(config.server, config.connection, config.name, patience, sleep, timeout, bounds)
 
     def check(self) -> str:
         """Return a line about the connection.
@@ -322,9 +325,7 @@ class _Read:
             tells_deletions = self._tells_deletions()
         if not is_whole:
             self._start_again()
-            for rows in self._table.pages({"$expand": "*"}):
-                self._take(rows)
-            self._take_waiting(None)
+            self._take_pages(None, None)
             present = frozenset(self._seen)
             total = len(present)
         told = self._tell_deletions(present)
@@ -448,9 +449,7 @@ class _Read:
         for tells_deletions in (True, False):
             self._start_again()
             try:
-                for rows in self._table.pages({"$expand": "*"}, window.filter(tells_deletions)):
-                    self._take(rows)
-                self._take_waiting(window.filter(tells_deletions=False))
+                self._take_pages(window.filter(tells_deletions), window.filter(tells_deletions=False))
             except FieldNotSupported:
                 if not tells_deletions:
                     raise
@@ -476,7 +475,8 @@ class _Read:
         is_due = not timedelta(0) <= self._started_at - last.compared_at < COMPARE_EVERY
         if tells_deletions and not is_due and len((self._live | given) - deleted) == total:
             return True, total, None
-        present = frozenset(row["__id"] for rows in self._table.pages({"$select": "__id"}, until) for row in rows)
+        pages = self._table.pages({"$select": "__id"}, until)
+        present = frozenset(_key(row) for rows in pages for row in rows)
         if not given <= present or deleted & present:
             raise ReadIncomplete(
                 f"{self._place}: of {len(given)} submissions that the server gave it has {len(given & present)} now; "
@@ -486,6 +486,26 @@ class _Read:
             self._notes.append(f"{len(late)} submissions were restored or became visible late: the form is read whole")
             return False, 0, None
         return True, len(present), present
+
+    def _take_pages(self, where: str | None, where_exported: str | None) -> None:
+        """Take the submissions where a filter holds; the export, which knows no deletions, has one of its own.
+
+        Where there is more than one page the export is fetched beside them: Central makes it in another process than
+        its pages. It begins after the first page, so that it has whatever the pages have, and an edit in between shows.
+        """
+        fetched: Future[Mapping[str, Exported]] | None = None
+        has_numbers = False
+        with ThreadPoolExecutor(1, "odk-export") as beside:
+            for rows in self._table.pages({"$expand": "*"}, where):
+                self._take(rows)
+                if fetched is None and self._waiting and len(rows) == PAGE:
+                    has_numbers = self._must_compare_numbers()
+                    fetched = beside.submit(self._exported, where_exported, has_numbers)
+            must_compare = self._must_compare_numbers()
+            if fetched is not None and (has_numbers or not must_compare):
+                self._take_waiting(fetched.result())
+            elif self._waiting:
+                self._take_waiting(self._exported(where_exported, must_compare))
 
     def _take(self, rows: Iterable[Mapping[str, Any]]) -> None:
         for row in rows:
@@ -498,24 +518,28 @@ class _Read:
             else:
                 self._submissions.append(self._submission(row, seen, None))
 
-    def _take_waiting(self, where: str | None) -> None:
+    def _must_compare_numbers(self) -> bool:
+        return any(_may_hold_what_no_client_asks_for(row) for row, _ in self._waiting)
+
+    def _exported(self, where: str | None, must_compare_numbers: bool) -> Mapping[str, Exported]:
+        """Return what OData does not show of submissions, by id."""
+        repeats = {path: set(lost.columns) for path, lost in self._lost_repeats.items()}
+        columns = {*self._lost}
+        if must_compare_numbers:
+            columns |= self._numbers.get("", {}).keys()
+            for path, numbers in self._numbers.items():
+                if path:
+                    repeats.setdefault(path, set()).update(numbers)
+        return self._table.exported(columns, repeats, where)
+
+    def _take_waiting(self, exported: Mapping[str, Exported]) -> None:
         """Give the rows that wait what OData does not show of them.
 
         Raises:
             ReadIncomplete: a submission changed between the two requests.
         """
-        if not self._waiting:
-            return
-        repeats = {path: set(lost.columns) for path, lost in self._lost_repeats.items()}
-        columns = {*self._lost}
-        if any(_may_hold_what_no_client_asks_for(row) for row, _ in self._waiting):
-            columns |= self._numbers.get("", {}).keys()
-            for path, numbers in self._numbers.items():
-                if path:
-                    repeats.setdefault(path, set()).update(numbers)
-        exported = self._table.exported(columns, repeats, where)
         for row, seen in self._waiting:
-            found = exported.get(seen.key)
+            found = exported.get(row["__id"])
             if found is None or found.edits != str(row["__system"].get("edits")):
                 raise ReadIncomplete(
                     f"{self._place}: a submission was edited or deleted while the form was read. Nothing was loaded; "
@@ -702,6 +726,11 @@ def _may_hold_what_no_client_asks_for(row: Mapping[str, Any]) -> bool:
     return bool(system.get("edits")) or not str(system.get("deviceId") or "").startswith("collect:")
 
 
+def _key(row: Mapping[str, Any]) -> str:
+    """Return a submission's id as the warehouse knows it: what is compared with the server's is what is kept."""
+    return indexable(row["__id"], LONGEST_ID)
+
+
 def _seen(row: Mapping[str, Any], place: str) -> _Seen:
     """Return what the server knows of a submission.
 
@@ -714,14 +743,14 @@ def _seen(row: Mapping[str, Any], place: str) -> _Seen:
             raise TypeError
         updated, deleted = system.get("updatedAt"), system.get("deletedAt")
         return _Seen(
-            row["__id"],
+            _key(row),
             moment(system["submissionDate"], _UTC),
             None if updated is None else moment(updated, _UTC),
             None if deleted is None else moment(deleted, _UTC),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         raise AnswerNotUnderstood(
-            f"{place}: the server does not say of {row['__id']} when it was sent in, edited or deleted. Its version "
+            f"{place}: the server does not say of {_key(row)} when it was sent in, edited or deleted. Its version "
             "may be newer or older than those that the connector knows"
         ) from None
 

@@ -16,9 +16,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TypeAlias
 
-from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable
+from vmeste.sources.errors import AnswerNotUnderstood, AnswerTooLarge, FormUnusable
 
 _KEYS = ["PARENT_KEY", "KEY"]  # the last columns of a repeat's table
+
+LARGEST_UNZIPPED = 2 * 1024**3
+"""Bytes of all tables of a zipped export; the body itself is bounded before, and may hold a thousand times as much."""
 
 _Member = re.compile(r"(?P<path>.+)\[(?P<position>[1-9]\d*)\]", re.DOTALL)
 
@@ -77,6 +80,7 @@ class Wanted:
             ValueError: the body is cut.
             FormUnusable: two columns have one name, or a member is not where it belongs.
             AnswerNotUnderstood: a column or a member is not there, or it is no export of Central's.
+            AnswerTooLarge: its tables are larger than any form's.
         """
         found: dict[str, Exported] | None = None
         for table in self._tables(body):
@@ -101,6 +105,13 @@ class Wanted:
             return
         try:
             with zipfile.ZipFile(io.BytesIO(body)) as archive:
+                # no member gives more than it says here
+                if sum(entry.file_size for entry in archive.infolist()) > LARGEST_UNZIPPED:
+                    raise AnswerTooLarge(
+                        f"{self.place}: the server's zipped export has tables of more than "
+                        f"{LARGEST_UNZIPPED / 1024**3:.0f} GB and was not read. Look what stands at the server's "
+                        "address"
+                    )
                 for name in archive.namelist():
                     with archive.open(name) as table:
                         yield _rows(table)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 
+from vmeste.sources.bodies import USUAL, Bounds
 from vmeste.sources.connections import Credentials
 from vmeste.sources.errors import AnswerNotUnderstood, SourceDenied
 from vmeste.sources.transport import CONNECT_TIMEOUT, READ_TIMEOUT, Pace, Patience, attempt, failure, json_of
@@ -58,7 +59,9 @@ class YandexForms:
         patience: Patience | None = None,
         sleep: Callable[[float], None] = time.sleep,
         timeout: float = READ_TIMEOUT,
+        bounds: Bounds = USUAL,
     ) -> None:
+        self._bounds = bounds
         self._server, self._patience, self._sleep, self._pace = server, patience, sleep, Pace(PACE, sleep)
         self._http = httpx.Client(
             headers=dict(headers), timeout=httpx.Timeout(timeout, connect=min(CONNECT_TIMEOUT, timeout))
@@ -112,7 +115,8 @@ class YandexForms:
     def _page(self, survey: str, place: str, query: Mapping[str, str]) -> Mapping[str, Any]:
         def once() -> Any:
             self._pace.wait()
-            response = self._http.get(f"{self._server}/v1/surveys/{survey}/answers?{urlencode(query)}")
+            address = f"{self._server}/v1/surveys/{survey}/answers?{urlencode(query)}"
+            response = self._bounds.of_httpx(self._http, address, place)
             if response.status_code == HTTPStatus.BAD_REQUEST:
                 raise AnswerNotUnderstood(
                     f"{place}: the server refuses the request (400). That is how it says that the form is not the "

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from vmeste.forms import REPEAT, Form, Question
 from vmeste.sources.answers import moment
 from vmeste.sources.base import Cursor, Extraction, Known, Refusal, Submission
+from vmeste.sources.bodies import Bounds
 from vmeste.sources.config import YandexConfig, YandexForm
 from vmeste.sources.connections import credentials
 from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, SourceError
@@ -119,7 +120,14 @@ class YandexFormsSource:
                 connection=config.connection,
                 place=self.name,
             )
-            self._opened = YandexForms(config.server, headers, self._patience, self._sleep, self._timeout)
+            self._opened = YandexForms(
+                config.server,
+                headers,
+                self._patience,
+                self._sleep,
+                self._timeout,
+                Bounds.of(config.largest_answer_mb),
+            )
         return self._opened
 
     def _origin(self, form: Form) -> tuple[YandexForm, str]:

@@ -196,6 +196,23 @@ def test_system_columns_under_the_servers_names(folder: Folder) -> None:
     assert submission.extra["meta-instanceID"] == "uuid:1"
 
 
+@pytest.mark.parametrize(("column", "letters", "is_read"), [
+    ("submission_id", 250, True), ("submission_id", 251, False), ("submission_id", 1_000_000, False),
+    ("review_state", 100, True), ("review_state", 101, False),
+])  # fmt: skip
+def test_an_id_that_is_none_is_refused_by_its_row(folder: Folder, column: str, letters: int, is_read: bool) -> None:
+    given = GOOD.replace("submission_id", "note") if column == "submission_id" else GOOD
+    given = given.replace("minutes", f"minutes,{column}").replace("60", "60," + "х" * letters)
+    folder.write("a.csv", given)
+    if is_read:
+        _, (submission,) = folder.extract()
+        assert letters in (len(submission.submission_id), len(submission.review_state or ""))
+    else:
+        reason = folder.refusal()
+        assert f"row 2: what stands in {column} has {letters:,} letters" in reason
+        assert "ххх" not in reason
+
+
 def test_an_unknown_column_never_looks_like_one_of_ours(folder: Folder) -> None:
     """Entries with an underscore are the pipeline's own: the vault does not take them for answers."""
     folder.write("a.csv", GOOD.replace("minutes", "minutes,_name,_origin").replace("60", "60,условно,подделка"))

@@ -507,10 +507,37 @@ def test_a_moment_that_is_none_is_not_understood(lime: LimeSurvey, written: Any)
         read(lime)
 
 
-def test_a_survey_without_date_stamps_is_refused_with_a_way_out(lime: LimeSurvey) -> None:
-    lime.row(3)["submitdate"] = "1980-01-01 00:00:00"
-    with pytest.raises(FormUnusable, match="Switch on 'Date stamp'"):
-        read(lime)
+def without_dates(lime: LimeSurvey) -> None:
+    """As LimeSurvey keeps an anonymised survey: there is no column of a moment, and every response is of 1980."""
+    for row in lime.rows:
+        for name in ("startdate", "datestamp"):
+            row.pop(name, None)
+        if row["submitdate"]:
+            row["submitdate"] = "1980-01-01 00:00:00"
+
+
+def test_a_response_without_a_date_was_sent_when_it_was_first_seen(lime: LimeSurvey) -> None:
+    without_dates(lime)
+    at = datetime(2026, 11, 25, 12, tzinfo=UTC)
+    one = source(lime)
+    one._clock = lambda: at
+    extraction = one.extract(WELFARE, None, Held())
+    found = list(extraction.submissions)
+    assert len(found) > 1
+    assert {submission.submitted_at for submission in found} == {at}
+    assert f"{len(found)} responses bear no date" in " ".join(extraction.notes)
+
+
+def test_a_survey_without_dates_that_was_activated_again_is_known_by_its_numbers(lime: LimeSurvey) -> None:
+    """Otherwise one person's answers would become an edit of another's."""
+    without_dates(lime)
+    extraction, found = read(lime)
+    assert read(lime, extraction.cursor, *found)[1].keys() == found.keys()
+    rows = list(lime.rows)
+    lime.reactivate()
+    lime.rows = rows  # ids come again
+    with pytest.raises(FormUnusable, match="activated again"):
+        read(lime, extraction.cursor, *found)
 
 
 def test_responses_by_rpc_to_such_a_survey_have_a_moment(lime: LimeSurvey) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from tests.unit.sources.conftest import VISIT, question
 from tests.unit.sources.odk_fake import FIELDS, START, FakeCentral, Row, refused, running, said
 from vmeste.forms import Form
 from vmeste.sources import odk_central, odk_server, open_source
-from vmeste.sources.base import Cursor, Extraction, Submission
+from vmeste.sources.base import LONGEST_ID, Cursor, Extraction, Submission
 from vmeste.sources.config import OdkConfig, OdkForm
 from vmeste.sources.errors import (
     AnswerNotUnderstood,
@@ -527,6 +528,89 @@ def test_an_export_of_another_moment_is_read_again(bench: Bench, what: str) -> N
     assert len(exports) == 4
     assert found[rows[1].key].answers["fare"] == "2"
     assert (found[rows[0].key].answers["minutes"] == "7") if what == "edited" else (rows[0].key not in found)
+
+
+def test_the_export_is_fetched_beside_the_pages(bench: Bench, small_pages: None) -> None:
+    """Once, after the first page and not after the last: what the pages hold is in it."""
+    rows = [bench.central.send(minutes=12, sent={"minutes": f"12,{number}"}, device=None) for number in range(9)]
+    asked, is_exported = bench.central.answer, threading.Event()
+
+    def answer(method: str, address: str, token: str | None, body: bytes) -> Any:
+        if "skiptoken" in address:
+            assert is_exported.wait(5), "the second page is not waited for"
+        if ".csv" in address:
+            is_exported.set()
+        return asked(method, address, token, body)
+
+    bench.central.answer = answer  # type: ignore[method-assign]
+    found = bench.sync()
+    assert [found[row.key].answers["minutes"] for row in rows] == [f"12,{number}" for number in range(9)]
+    assert sum(".csv" in request for request in bench.central.requests) == 1
+
+
+def test_an_export_that_lacks_numbers_is_asked_again_for_a_later_page(bench: Bench, small_pages: None) -> None:
+    """Of what Collect sent only lost answers are asked for; the first page holds nothing else."""
+    central = bench.central
+    central.versions, central.lost = 2, ["fare"]
+    central.fields = [entry for entry in central.fields if entry[0] != "/fare"]
+    oldest = central.send(minutes=12, sent={"minutes": "12,5"}, lost={"fare": "3"}, device=None)
+    newer = [central.send(minutes=40, lost={"fare": "4"}) for _ in range(3)]
+    found = bench.sync()
+    assert (found[oldest.key].answers["minutes"], found[oldest.key].answers["fare"]) == ("12,5", "3")
+    assert {found[row.key].answers["fare"] for row in newer} == {"4"}
+
+
+@pytest.mark.parametrize("what", ["edited", "deleted"])
+def test_what_changes_between_the_export_and_a_page_is_read_again(bench: Bench, small_pages: None, what: str) -> None:
+    central = bench.central
+    rows = [central.send(minutes=12, sent={"minutes": "12,5"}, device=None) for _ in range(5)]
+    exports, asked = threading.Event(), central.answer
+
+    def answer(method: str, address: str, token: str | None, body: bytes) -> Any:
+        if "skiptoken" in address and not central.edited:  # type: ignore[attr-defined]
+            assert exports.wait(5)
+            central.edited = True  # type: ignore[attr-defined]
+            if what == "edited":
+                central.edit(rows[0], minutes=13)
+                rows[0].sent = {"minutes": "13,5"}
+            else:
+                central.delete(rows[0])
+        said = asked(method, address, token, body)
+        if ".csv" in address:
+            exports.set()
+        return said
+
+    central.edited = False  # type: ignore[attr-defined]
+    central.answer = answer  # type: ignore[method-assign]
+    found = bench.sync()
+    expected = {row.key: "12,5" for row in rows} | {rows[0].key: "13,5"}
+    if what == "deleted":
+        del expected[rows[0].key]
+    assert {key: row.answers["minutes"] for key, row in found.items()} == expected
+
+
+def test_an_export_that_fails_beside_the_pages_fails_the_read(bench: Bench, small_pages: None) -> None:
+    for _ in range(5):
+        bench.central.send(minutes=12, sent={"minutes": "12,5"}, device=None)
+    asked = bench.central.answer
+    bench.central.answer = lambda method, address, token, body: (  # type: ignore[method-assign]
+        refused(403, 403.1) if ".csv" in address else asked(method, address, token, body)
+    )
+    with pytest.raises(SourceDenied, match=r"403\.1"):
+        bench.extract()
+
+
+def test_an_id_longer_than_an_index_takes_is_known_again(any_bench: Bench) -> None:
+    central = any_bench.central
+    long = central.send("uuid:" + "x" * 3000, minutes=12, sent={"minutes": "12,5"}, device=None)
+    (found,) = any_bench.sync().values()
+    assert (len(found.submission_id), found.answers["minutes"]) == (LONGEST_ID, "12,5")
+    assert not any_bench.has_news()
+    any_bench.held.cursor = None
+    assert any_bench.sync().keys() == {found.submission_id}
+    central.delete(long)
+    any_bench.sync()
+    assert any_bench.held.live() == frozenset()
 
 
 @pytest.mark.parametrize("body", [b"", b"a,b\n", b'KEY,"fare', b"\xff"])

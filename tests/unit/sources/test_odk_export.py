@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from vmeste.sources.errors import AnswerNotUnderstood, FormUnusable, SourceError
+from vmeste.sources import odk_export
+from vmeste.sources.errors import AnswerNotUnderstood, AnswerTooLarge, FormUnusable, SourceError
 from vmeste.sources.odk_export import Wanted
 
 ROOT = "SubmissionDate,fare,KEY,Edits,FormVersion\n2026,12.50,a,0,1\n2026,,b/x[1],2,1\n"
@@ -138,6 +139,14 @@ def test_an_answer_may_be_as_long_as_it_likes() -> None:
     long = "я" * 200_000
     found = Wanted("field, visit", ["fare"]).read(f"fare,KEY,Edits\n{long},a,0\n".encode())
     assert found["a"].values["fare"] == long
+
+
+def test_a_small_body_that_is_a_large_export_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    body = zipped({"f.csv": ROOT + "2026,1,c,0,1\n" * 100_000, "f-member.csv": MEMBERS})
+    monkeypatch.setattr(odk_export, "LARGEST_UNZIPPED", 50 * len(body))
+    assert len(body) < 10_000
+    with pytest.raises(AnswerTooLarge, match=r"field, visit: .*zipped export"):
+        wanted().read(body)
 
 
 def test_what_was_not_asked_for_is_not_kept() -> None:
