@@ -9,12 +9,12 @@ DATA_DOCS = "data-docs"
 DBT_DOCS = "dbt-docs"
 
 VIEWS: list[dict[str, Any]] = [
-    {"name": "Дашборды", "href": f"{PREFIX}/dashboards", "nav_top_level": True},
-    {"name": "Последний выпуск", "href": f"{PREFIX}/latest", "nav_top_level": True},
+    {"name": "Дашборды", "href": f"{PREFIX}/dashboards", "category": "browse"},
+    {"name": "Последний выпуск", "href": f"{PREFIX}/latest", "category": "browse"},
     {"name": "Проверки данных (Data Docs)", "href": f"{PREFIX}/{DATA_DOCS}/", "category": "docs"},
     {"name": "Модели данных (dbt)", "href": f"{PREFIX}/{DBT_DOCS}/", "category": "docs"},
 ]
-"""Each opens in a page of its own: a dashboard refuses frames."""
+"""Each opens in a page of its own: a dashboard refuses frames. At the top level there is no room for a name."""
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
