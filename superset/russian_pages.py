@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import warming
 from english import ENDING
 from flask import Flask, Response, abort, redirect, request
 from flask_babel import get_locale
@@ -70,6 +71,9 @@ DATABASE_ERRORS = {
 
 def install(app: Flask) -> None:
     """Teach the application our words, pages and first page."""
+    begin = functools.cache(lambda: warming.start(app))
+    # with the first request, so that nothing but a server does it
+    app.before_request(lambda: begin() and None)
     app.register_error_handler(OperationalError, _database_down)
     app.before_request(_words_and_first_page)
     app.after_request(_say_what_is_the_matter)
