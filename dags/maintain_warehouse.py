@@ -7,6 +7,10 @@ without rows disappears. The folder is for the pipeline's user alone: the lists 
 Then it tells (`docs/notifications.md`): that the quarantine has grown since the last night, that follow-ups have become
 due, that an approval of a release still waits. Messages have counts alone; without a receiver nothing is sent.
 
+It also builds what Airflow's navigation leads to, in `VMESTE_HOME/sites`: Data Docs (the rules of forms and marts, and
+how many rows broke each at the last load) and dbt's documentation. Neither holds a row or an answer. An old site stays
+until the new one stands.
+
 **What to do when it fails.** The log names the step. A database that does not answer is tried again by itself.
 
 **To repeat**: trigger the DAG; it writes the same lists anew, and tells what has come since the last night.
@@ -74,6 +78,22 @@ def maintain_warehouse() -> None:
                 link = approval_link(dag_id, runs[-1], f"approve_{role}")
                 Notice("reminder", {"role": role, "waiting": len(runs), "link": link})({})
 
+    @task
+    def build_data_docs() -> None:
+        from vmeste.settings import get_settings
+        from vmeste.sites import data_docs
+
+        data_docs.build(get_settings())
+
+    @task
+    def build_dbt_docs() -> None:
+        from vmeste.settings import get_settings
+        from vmeste.sites import dbt_docs
+
+        dbt_docs.build(get_settings())
+
+    build_data_docs()
+    build_dbt_docs()
     write_quarantine_lists() >> [tell_quarantine(), tell_follow_ups(), remind_approvers()]
 
 

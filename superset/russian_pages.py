@@ -10,13 +10,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, redirect, request
+import warming
+from english import ENDING
+from flask import Flask, Response, abort, redirect, request
+from flask_babel import get_locale
 from flask_login import current_user
 from sqlalchemy import create_engine
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 FIRST_PAGE = "/superset/dashboard/leadership/"
+DASHBOARD = re.compile(rf"/superset/dashboard/(leadership|indicators|sustainability|evidence|quality)({ENDING})?/?")
+LISTS_OF_CHARTS = ("/chart/list", "/chart/add", "/explore", "/superset/explore")
 WORDS = Path(__file__).parent / "words_ru.json"
 
 DOWN = (
@@ -66,6 +71,9 @@ DATABASE_ERRORS = {
 
 def install(app: Flask) -> None:
     """Teach the application our words, pages and first page."""
+    begin = functools.cache(lambda: warming.start(app))
+    # with the first request, so that nothing but a server does it
+    app.before_request(lambda: begin() and None)
     app.register_error_handler(OperationalError, _database_down)
     app.before_request(_words_and_first_page)
     app.after_request(_say_what_is_the_matter)
@@ -85,10 +93,35 @@ def _words_and_first_page() -> Any:
         # also before anybody has logged in, so that the page that asks for the password speaks Russian
         return Response(_language_pack(), mimetype="application/json", headers={"Cache-Control": "max-age=3600"})
     if request.path in {"/", "/superset/welcome/"} and current_user.is_authenticated:
-        return redirect(FIRST_PAGE)
+        return redirect(_in_this_language(FIRST_PAGE))
+    wanted = _in_this_language(request.path)
+    if wanted != request.path:
+        query = request.query_string.decode()
+        return redirect(f"{wanted}?{query}" if query else wanted)
+    if request.path.startswith(LISTS_OF_CHARTS) and current_user.is_authenticated and not _may_see_charts():
+        abort(403)
     if request.path.startswith("/superset/dashboard/"):
         _look_whether_the_warehouse_answers()
     return None
+
+
+def _in_this_language(path: str) -> str:
+    """Return where a dashboard is in the language that the reader has chosen; any other path as it is."""
+    found = DASHBOARD.fullmatch(path)
+    if not found or bool(found[2]) == _is_english():
+        return path
+    return f"/superset/dashboard/{found[1]}{ENDING if _is_english() else ''}/"
+
+
+def _is_english() -> bool:
+    return str(get_locale()) == "en"
+
+
+def _may_see_charts() -> bool:
+    """Say whether somebody works with charts; the list of a reader would be empty."""
+    from superset.extensions import security_manager
+
+    return bool(security_manager.can_access("menu_access", "Charts"))
 
 
 def _look_whether_the_warehouse_answers() -> None:

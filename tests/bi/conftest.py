@@ -70,12 +70,12 @@ class Visitor:
         self.page.wait_for_function(READY, timeout=60_000)
         self.page.wait_for_load_state("networkidle")
 
-    def choose(self, name: str, value: str) -> None:
+    def choose(self, name: str, value: str, apply: str = "Применить") -> None:
         """Choose a filter's value and apply it."""
         control = self.page.locator(".filter-item-wrapper, [data-test=form-item-value]").filter(has_text=name)
         control.locator(".ant-select").first.click()
         self.page.locator(".ant-select-item-option").get_by_text(value, exact=True).click()
-        self.page.get_by_role("button", name="Применить").click()
+        self.page.get_by_role("button", name=apply).click()
         self.wait()
 
     def chart(self, name: str) -> list[dict[str, Any]]:

@@ -16,7 +16,9 @@ from vmeste.settings import Settings
 from vmeste.warehouse import bi_reader
 
 
-@pytest.mark.parametrize("path", ["/sqllab/", "/explore/?slice_id=1", "/tablemodelview/list/", "/users/"])
+@pytest.mark.parametrize(
+    "path", ["/sqllab/", "/explore/?slice_id=1", "/tablemodelview/list/", "/users/", "/chart/list/", "/chart/add"]
+)
 def test_the_leader_is_told_that_a_page_is_not_open(leader: Visitor, path: str) -> None:
     leader.page.goto(leader.url + path)
     leader.page.wait_for_load_state("networkidle")

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 
 from tests.bi.conftest import DASHBOARDS, Visitor, assets
+from tests.bi.released_rows import QUARTERS
+from vmeste.releases import russian
 from vmeste.settings import Settings
 from vmeste.warehouse import bi_reader
 
 BOARDS = assets("dashboards")
+CUTOFF = datetime.fromisoformat(QUARTERS["2021-Q4"]).astimezone(ZoneInfo("Europe/Moscow"))
 ENGLISH = re.compile(r"\b(?!F\d|M\d)[A-Za-z]{4,}\b")
 
 
@@ -33,6 +38,8 @@ def test_every_chart_is_drawn_and_nothing_comes_from_elsewhere(leader: Visitor, 
     text = leader.text()
     assert "IV квартал 2021 года" in text
     assert "выпущен 19.01.2022" in text
+    # word for word what the page of the release says of its cut-off
+    assert f"дата среза {russian.moment(CUTOFF)}" in text
     # the two invented organisations are the fixture's own words
     english = set(ENGLISH.findall(text)) - {"north", "south"}
     assert not english

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +18,7 @@ from vmeste.notifications import messages, sending
 from vmeste.notifications.messages import AUDIENCE, FactError, message
 from vmeste.notifications.notifier import Notice
 from vmeste.notifications.settings import NotificationSettings, get_notification_settings
+from vmeste.releases import pack
 from vmeste.settings import ROOT
 
 LINK = "http://localhost:8080/dags/refresh_quarterly_indicators/runs/manual__2022-01-15T03%3A00%3A00"
@@ -24,6 +26,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "awaiting_approval": {"release_id": "2021-Q4-r1", "role": "method", "page": "/srv/2021-Q4-r1/2021-Q4-r1.pdf"},
     "reminder": {"role": "director", "waiting": 2},
     "released": {"release_id": "2021-Q4-r1", "page": "https://files.example.org/2021-Q4-r1/2021-Q4-r1.pdf"},
+    "page": {"release_id": "2021-Q4-r1"},
     "rejected": {"release_id": "2021-Q4-r1", "role": "director"},
     "overdue": {"quarter": "2021-Q4", "days": 5},
     "failed": {"dag_id": "ingest_forms", "task_id": "report_failures"},
@@ -65,6 +68,7 @@ def configured(monkeypatch: pytest.MonkeyPatch, mailbox: Mailbox, hook: Hook) ->
         "ENGINEER": "engineer@example.org, second@example.org",
         "METHOD": "method@example.org",
         "DIRECTOR": "director@example.org",
+        "READERS": "board@example.org, partner@example.org",
     }.items():
         monkeypatch.setenv(f"VMESTE_NOTIFY_{name}", value)
     monkeypatch.setattr(sending, "PAUSE", 0.05)
@@ -101,6 +105,9 @@ def test_each_message_reaches_its_people_and_the_webhook(
     assert str(mail["Subject"]).startswith("Вместе: ")
     assert LINK in text_of(mailbox)
     assert "{" not in str(mail["Subject"]) + text_of(mailbox)
+    if event == "page":
+        assert hook.posts == []
+        return
     ((path, headers, body),) = hook.posts
     assert path == "/hooks/made-up-secret"
     assert headers["Content-Type"] == "application/json"
@@ -293,6 +300,56 @@ def test_the_outcome_is_told_as_it_is(
     """Figures that stand already are news to nobody."""
     Notice("outcome")(context("tell_outcome", {("tell_outcome", "outcome"): outcome}))
     assert [post[2]["event"] for post in hook.posts] == ([event] if event else [])
+
+
+@pytest.fixture
+def outcome(tmp_path: Path) -> dict[str, str]:
+    """A release whose files are there, as ``tell_outcome`` pushes it."""
+    folder = tmp_path / "2021-Q4-r1"
+    folder.mkdir()
+    paths = pack.files("2021-Q4-r1", folder)
+    for kind, path in paths.items():
+        path.write_bytes(b"%PDF-1.7 of " + kind.encode())
+    paths["manifest"].write_text(pack._manifest(paths), encoding="utf-8")
+    return {"event": "released", "release_id": "2021-Q4-r1", "pdf": str(paths["pdf"])}
+
+
+def test_the_page_goes_to_its_readers(
+    configured: NotificationSettings, mailbox: Mailbox, hook: Hook, outcome: dict[str, str]
+) -> None:
+    Notice("outcome")(context("tell_outcome", {("tell_outcome", "outcome"): outcome}))
+    (_, told), (recipients, mail) = mailbox.mails
+    assert recipients == ["board@example.org", "partner@example.org"]
+    (attached,) = mail.iter_attachments()
+    assert attached.get_filename() == "2021-Q4-r1.pdf"
+    assert attached.get_payload(decode=True) == b"%PDF-1.7 of pdf"
+    assert "/vmeste/latest/2021-Q4-r1" in text_of(mailbox)
+    assert [*told.iter_attachments()] == [], "who runs the release is told as before"
+    assert len(hook.posts) == 1
+
+
+def test_a_page_that_is_not_the_released_one_is_not_sent(
+    configured: NotificationSettings, mailbox: Mailbox, outcome: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(outcome["pdf"]).write_bytes(b"%PDF of something else")
+    Notice("outcome")(context("tell_outcome", {("tell_outcome", "outcome"): outcome}))
+    assert [recipients for recipients, _ in mailbox.mails] == [configured.addresses(AUDIENCE["released"])]
+    assert "2021-Q4-r1.pdf is not sent to its readers" in caplog.text
+
+
+def test_a_rejection_sends_no_page(configured: NotificationSettings, mailbox: Mailbox, outcome: dict[str, str]) -> None:
+    rejected = outcome | {"event": "rejected", "role": "director"}
+    Notice("outcome")(context("tell_outcome", {("tell_outcome", "outcome"): rejected}))
+    assert len(mailbox.mails) == 1
+
+
+def test_without_readers_no_page_is_sent(
+    configured: NotificationSettings, mailbox: Mailbox, outcome: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VMESTE_NOTIFY_READERS", "")
+    get_notification_settings.cache_clear()
+    Notice("outcome")(context("tell_outcome", {("tell_outcome", "outcome"): outcome}))
+    assert len(mailbox.mails) == 1
 
 
 @pytest.mark.parametrize(

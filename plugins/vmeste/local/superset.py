@@ -43,13 +43,15 @@ class SupersetSettings(BaseSettings):
     """What a deployment may set otherwise.
 
     ``VMESTE_SUPERSET_METADATA_URL`` is Superset's own database (needed beside a warehouse of one's own),
-    ``VMESTE_SUPERSET_VENV`` an environment that has been made elsewhere from ``superset/requirements.txt``.
+    ``VMESTE_SUPERSET_VENV`` an environment that has been made elsewhere from ``superset/requirements.txt``,
+    ``VMESTE_SUPERSET_URL`` where people open dashboards, for Airflow's navigation (empty: where they run here).
     """
 
     model_config = SettingsConfigDict(env_prefix="VMESTE_", env_file=".env", extra="ignore", frozen=True)
 
     superset_metadata_url: str = ""
     superset_venv: Path | None = None
+    superset_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +204,8 @@ def make_environment(settings: Settings) -> None:
     # as for the environment of ours: uv reads no pip.conf, so pip does it where uv reaches no index
     commands = [
         [sys.executable, "-m", "venv", "--clear", str(venv)],
-        [str(uv), "pip", "install", "--python", str(venv / "bin" / "python"), *install],
+        # uv compiles nothing unless it is told to, and each start would compile Superset's 3,000 files anew
+        [str(uv), "pip", "install", "--compile-bytecode", "--python", str(venv / "bin" / "python"), *install],
         [str(venv / "bin" / "pip"), "install", "--disable-pip-version-check", *install],
     ]
     with log.open("wb") as output:

@@ -25,6 +25,7 @@ AUDIENCE: dict[str, tuple[str, ...]] = {
     "awaiting_approval": (),  # the one who is asked, and nobody else
     "reminder": (),
     "released": ROLES,
+    "page": ("readers",),  # beside ``released``, with the page itself; by mail alone
     "rejected": ROLES,
     "overdue": ROLES,
     "failed": ("engineer",),
@@ -33,7 +34,7 @@ AUDIENCE: dict[str, tuple[str, ...]] = {
     "quarantine_growing": ("engineer", "method"),
     "follow_ups_due": ("method",),
 }
-"""Event → who is told by e-mail. A webhook is told of all."""
+"""Event → who is told by e-mail. A webhook is told of all but ``page``."""
 
 PATTERNS: dict[str, str] = {
     "release_id": r"\d{4}-Q[1-4]-r\d+",
@@ -63,6 +64,7 @@ class Message:
     text: str
     link: str
     facts: Mapping[str, Fact]
+    attachment: Path | None = None
 
     @property
     def html(self) -> str:
@@ -83,12 +85,13 @@ class Message:
         }
 
 
-def message(event: str, facts: Mapping[str, Fact]) -> Message:
+def message(event: str, facts: Mapping[str, Fact], attachment: Path | None = None) -> Message:
     """Return the message of an event.
 
     Args:
         event: one of ``AUDIENCE``.
         facts: what its template names; ``link`` always.
+        attachment: a file that goes with the mail.
 
     Raises:
         FactError: a fact is of a kind that must not be told.
@@ -106,6 +109,7 @@ def message(event: str, facts: Mapping[str, Fact]) -> Message:
         text=text.strip(),
         link=str(facts["link"]),
         facts=dict(facts),
+        attachment=attachment,
     )
 
 

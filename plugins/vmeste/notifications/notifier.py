@@ -6,6 +6,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -55,8 +56,11 @@ class Notice(BaseNotifier):  # type: ignore[misc]  # Airflow's imports are skipp
         if self.unless_told_by and _was_judged(context, self.unless_told_by):
             return
         found = _found(self.event, context, self.facts)
-        if found is not None:
-            send(get_notification_settings(), message(*found))
+        if found is None:
+            return
+        send(get_notification_settings(), message(*found))
+        if self.event == "outcome" and found[0] == "released":
+            _send_page(context["ti"].xcom_pull(task_ids=context["ti"].task_id, key="outcome"))
 
     async def async_notify(self, context: Any) -> None:
         """Do the same in the triggerer, where a deadline is told of, without holding up its loop."""
@@ -105,6 +109,25 @@ def _was_judged(context: Any, task_id: str) -> bool:
         return False
 
 
+def _send_page(outcome: Mapping[str, str]) -> None:
+    """Send the page of a release to its readers, if there are any, and if it is the file that was released."""
+    from vmeste.notifications.messages import message
+    from vmeste.notifications.sending import send
+    from vmeste.notifications.settings import get_notification_settings
+    from vmeste.releases import pack
+    from vmeste.sites.navigation import PREFIX
+
+    settings = get_notification_settings()
+    release_id, pdf = outcome["release_id"], Path(outcome["pdf"])
+    if not settings.addresses(("readers",)):
+        return
+    if pdf.name in pack.differing(release_id, pdf.parent) or not pdf.is_file():
+        logger.warning("%s is not sent to its readers: the file is not the one that was released", pdf.name)
+        return
+    facts = {"release_id": release_id, "link": f"{_base()}{PREFIX}/latest/{release_id}"}
+    send(settings, message("page", facts, pdf))
+
+
 def approval_link(dag_id: str, run_id: str, task_id: str) -> str:
     """Return where an approval is answered, in this Airflow."""
     return f"{_run_address(dag_id, run_id)}/tasks/{task_id}/required_actions"
@@ -119,11 +142,15 @@ def _run_link(context: Any) -> str:
     return _run_address(_dag_id(context), _run_id(context))
 
 
-def _run_address(dag_id: str, run_id: str) -> str:
+def _base() -> str:
+    """Return the address under which people open Airflow."""
     from airflow.sdk.configuration import conf
 
-    base = (conf.get("api", "base_url", fallback="") or "http://localhost:8080").rstrip("/")
-    address = f"{base}/dags/{dag_id}"
+    return str(conf.get("api", "base_url", fallback="") or "http://localhost:8080").rstrip("/")
+
+
+def _run_address(dag_id: str, run_id: str) -> str:
+    address = f"{_base()}/dags/{dag_id}"
     return f"{address}/runs/{quote(run_id)}" if RUN_ID.fullmatch(run_id) else address
 
 

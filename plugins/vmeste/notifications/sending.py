@@ -41,7 +41,7 @@ def send(settings: NotificationSettings, message: Message) -> dict[str, bool]:
     to = settings.addresses(message.to)
     if settings.smtp and to:
         ways["mail"] = partial(_mail, settings.smtp, to, message)
-    if settings.webhook:
+    if settings.webhook and message.event != "page":
         ways["webhook"] = partial(_call, settings.webhook, message)
     if not ways:
         _say_once(
@@ -105,7 +105,13 @@ def _mail(connection: str, to: list[str], message: Message) -> None:
 
     # called as it is, not through its templates: what stands in a message is not to be rendered again
     SmtpNotifier(
-        to=to, subject=message.subject, html_content=message.html, smtp_conn_id=connection, mime_subtype="alternative"
+        to=to,
+        subject=message.subject,
+        html_content=message.html,
+        smtp_conn_id=connection,
+        files=[str(message.attachment)] if message.attachment else None,
+        # an attachment beside alternatives would be one of them
+        mime_subtype="mixed" if message.attachment else "alternative",
     ).notify({})
 
 

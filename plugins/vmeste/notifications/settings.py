@@ -11,7 +11,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROLES = ("engineer", "method", "director")
-"""Who keeps the pipeline, who owns the method, who releases."""
+"""Who keeps the pipeline, who owns the method, who releases. Beside them ``readers`` get the page of a release."""
 
 
 class NotificationSettings(BaseSettings):
@@ -27,6 +27,7 @@ class NotificationSettings(BaseSettings):
     engineer: str = ""
     method: str = ""
     director: str = ""
+    readers: str = ""
     releases_url: str = ""
     release_days: int = Field(default=5, ge=1, le=60)
 

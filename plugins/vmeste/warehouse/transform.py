@@ -57,6 +57,20 @@ def parse(settings: Settings, target: Target = "current") -> Path:
     return target_path(settings, target) / "manifest.json"
 
 
+def document(settings: Settings) -> dict[str, Path]:
+    """Write what dbt's documentation is made of: ``manifest`` and ``catalog`` (columns, no rows), and its empty page.
+
+    Returns:
+        ``manifest``, ``catalog``, ``index`` → file. They lie apart from those of a build, which may run meanwhile.
+
+    Raises:
+        TransformError: the project cannot be read, or the warehouse cannot be asked.
+    """
+    folder = settings.home / "dbt" / "documented"
+    _dbt(settings, "current", ["docs", "generate"], folder)
+    return {"manifest": folder / "manifest.json", "catalog": folder / "catalog.json", "index": folder / "index.html"}
+
+
 def build(
     settings: Settings,
     target: Target = "current",
@@ -108,8 +122,8 @@ def parse_option(project: Path, folder: Path) -> str:
     return "--no-partial-parse"
 
 
-def _dbt(settings: Settings, target: Target, arguments: list[str]) -> None:
-    folder = target_path(settings, target)
+def _dbt(settings: Settings, target: Target, arguments: list[str], folder: Path | None = None) -> None:
+    folder = folder or target_path(settings, target)
     folder.mkdir(parents=True, exist_ok=True)
     command = [
         str(Path(sys.executable).parent / "dbt"),
