@@ -214,7 +214,8 @@ def _give_access() -> None:
         rule.filter_type = "Regular"
         rule.group_key = ORGANISATION_COLUMN
         quoted = organisation.replace("'", "''")
-        rule.clause = f"{ORGANISATION_COLUMN} = '{quoted}'"
+        # a row of no organisation says that there is nothing yet, or tells of a source that all share
+        rule.clause = f"({ORGANISATION_COLUMN} = '{quoted}' or {ORGANISATION_COLUMN} is null)"
         rule.tables = tables
         rule.roles = [security_manager.find_role(name)]
         db.session.add(rule)

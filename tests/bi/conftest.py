@@ -110,9 +110,10 @@ def warehouse() -> Iterator[Settings]:
 
 @pytest.fixture(scope="session")
 def released(warehouse: Settings) -> Settings:
-    """The warehouse with two quarters."""
+    """The warehouse with two quarters of each of two organisations."""
     with psycopg.connect(warehouse_url(warehouse)) as connection:
-        released_rows.fill(connection)
+        for organisation in ("north", "south"):
+            released_rows.fill(connection, organisation=organisation)
     return warehouse
 
 

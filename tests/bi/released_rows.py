@@ -36,15 +36,17 @@ SHOWN = {
 }
 
 
-def fill(connection: Connection, quarters: Mapping[str, str] = QUARTERS) -> None:
-    """Put the quarters in and release them; the caller commits."""
+def fill(connection: Connection, quarters: Mapping[str, str] = QUARTERS, organisation: str = "north") -> None:
+    """Put the quarters of an organisation in and release them; the caller commits."""
     connection.execute("set role vmeste_transformer")
     for quarter, cutoff_at in quarters.items():
-        release_id = f"{quarter}-r1"
+        release_id = f"{quarter}-{organisation}.together-r1"
         _insert(
             connection,
             "releases",
             release_id=release_id,
+            organisation_code=organisation,
+            programme_code="together",
             quarter=quarter,
             revision=1,
             state="draft",
@@ -58,7 +60,7 @@ def fill(connection: Connection, quarters: Mapping[str, str] = QUARTERS) -> None
             provenance=Jsonb({}),
             checksum=("1" if quarter.endswith("3") else "2") * 64,
         )
-        for table, row in _rows(quarter, is_hidden=quarter == "2021-Q3"):
+        for table, row in _rows(quarter, organisation, is_hidden=quarter == "2021-Q3"):
             _insert(connection, table, release_id=release_id, **row)
         connection.execute(
             "update published.releases set state = 'released', released_at = cutoff_at + interval '4 days', "
@@ -82,7 +84,7 @@ def _insert(connection: Connection, table: str, **row: Any) -> None:
     )
 
 
-def _rows(quarter: str, *, is_hidden: bool) -> Iterator[tuple[str, dict[str, Any]]]:
+def _rows(quarter: str, organisation: str, *, is_hidden: bool) -> Iterator[tuple[str, dict[str, Any]]]:
     for code, name in INDICATORS.items():
         definition = {
             "kind": "companion" if code.endswith("r") else "headline",
@@ -103,7 +105,7 @@ def _rows(quarter: str, *, is_hidden: bool) -> Iterator[tuple[str, dict[str, Any
             for split_by, split_value in (("all", "all"), ("form", "short"), ("form", "long"), ("group", "ward")):
                 yield "indicator_values", _cell(quarter, code, view, split_by, split_value, is_hidden=is_hidden)
     yield from _programme(quarter, is_hidden=is_hidden)
-    yield from _evidence()
+    yield from _evidence(organisation)
 
 
 def _cell(quarter: str, code: str, view: str, split_by: str, split_value: str, *, is_hidden: bool) -> dict[str, Any]:
@@ -228,7 +230,7 @@ def _named(counts: tuple[int | None, ...]) -> dict[str, int | None]:
     return dict(zip(("active_at_end", "started", "ended"), counts, strict=True))
 
 
-def _evidence() -> Iterator[tuple[str, dict[str, Any]]]:
+def _evidence(organisation: str) -> Iterator[tuple[str, dict[str, Any]]]:
     counts = {"checks": 5, "met": 2, "partly_met": 1, "not_met": 1, "not_computable": 1, "not_yet_due": 0}
     said = "выполнено проверок: 2 из 5"
     yield (
@@ -293,22 +295,21 @@ def _evidence() -> Iterator[tuple[str, dict[str, Any]]]:
                 "sort_order": 1,
             },
         )
-    for organisation in ("north", "south"):
-        for year, level, level_ru in ((2020, "initial", "начальный"), (2021, "basic", "базовый")):
-            yield (
-                "expert_levels",
-                {
-                    "organisation_code": organisation,
-                    "programme_code": "together",
-                    "section": "data",
-                    "section_ru": f"Обоснованность данных, {organisation}",
-                    "year": year,
-                    "source_kind": "report",
-                    "level_code": level,
-                    "level_ru": level_ru,
-                    "is_confirmed": True,
-                    "sort_order": 4,
-                },
-            )
+    for year, level, level_ru in ((2020, "initial", "начальный"), (2021, "basic", "базовый")):
+        yield (
+            "expert_levels",
+            {
+                "organisation_code": organisation,
+                "programme_code": "together",
+                "section": "data",
+                "section_ru": f"Обоснованность данных, {organisation}",
+                "year": year,
+                "source_kind": "report",
+                "level_code": level,
+                "level_ru": level_ru,
+                "is_confirmed": True,
+                "sort_order": 4,
+            },
+        )
     svg = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 40 20"><text x="2" y="14">Дерево</text></svg>'
     yield "pictures", {"picture_code": "results_tree", "title_ru": "Дерево результатов", "svg": svg}

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from playwright.sync_api import Browser
 
-from tests.bi.conftest import Visitor, visit
+from tests.bi.conftest import Visitor, assets, visit
 from vmeste.local import superset
 from vmeste.settings import Settings
 from vmeste.warehouse import bi_reader
@@ -77,8 +77,14 @@ def test_a_user_of_one_organisation_sees_its_rows_only(
     visitor.open("evidence")
     rows = visitor.chart("Уровни, присвоенные экспертами")
     assert {row["section_ru"] for row in rows} == {f"Обоснованность данных, {user}"}
-    assert other not in visitor.text()
+    assert other not in visitor.page.content()
     visitor.page.close()
+
+
+def test_every_dataset_says_whose_its_rows_are() -> None:
+    """A dataset without the column would show a user of one organisation the rows of all."""
+    for name, dataset in assets("datasets").items():
+        assert "organisation_code" in {column["column_name"] for column in dataset["columns"]}, name
 
 
 def test_passwords_are_drawn_once_and_lie_where_only_the_owner_reads(provisioned: Settings) -> None:

@@ -22,7 +22,7 @@ ENGLISH = re.compile(r"\b(?!F\d|M\d)[A-Za-z]{4,}\b")
 
 
 def published(settings: Settings, statement: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(bi_reader.url(settings)) as connection:
+    with psycopg.connect(bi_reader.url(settings), options="-c vmeste.organisation=north") as connection:
         return connection.execute(statement.encode()).fetchall()
 
 

@@ -24,7 +24,9 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 
 @pytest.fixture(scope="module")
 def reader(released: Settings) -> Iterator[Connection]:
-    with psycopg.connect(bi_reader.url(released), autocommit=True) as connection:
+    with psycopg.connect(
+        bi_reader.url(released), autocommit=True, options="-c vmeste.organisation=north"
+    ) as connection:
         yield connection
 
 
