@@ -74,9 +74,11 @@ def test_a_state_is_one_of_releases_and_columns(released: Settings) -> None:
         states = [connection.execute(statement).fetchone()]
         connection.execute("set role vmeste_transformer")
         connection.execute(
-            "insert into published.releases (organisation_code, programme_code, release_id, quarter, revision, state, cutoff_at, prepared_by, "
+            "insert into published.releases (organisation_code, programme_code, release_id, quarter, revision, "
+            "state, cutoff_at, prepared_by, "
             "prepared_at, definition_version, code_revision, suppression_version, validation, provenance, checksum) "
-            "select organisation_code, programme_code, '2021-Q4-north.together-r2', quarter, 2, 'draft', cutoff_at, prepared_by, prepared_at, definition_version, "
+            "select organisation_code, programme_code, '2021-Q4-north.together-r2', quarter, 2, 'draft', "
+            "cutoff_at, prepared_by, prepared_at, definition_version, "
             "code_revision, suppression_version, validation, provenance, repeat('3', 64) from published.releases "
             "where release_id = '2021-Q4-north.together-r1'"
         )
