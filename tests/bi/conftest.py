@@ -136,7 +136,8 @@ def provisioned(warehouse: Settings) -> Settings:
 
 @pytest.fixture(scope="session")
 def server(provisioned: Settings) -> Iterator[superset.Address]:
-    """The running Superset."""
+    """The running Superset. It fills its cache once: to do so after each change of a test would take minutes."""
+    os.environ["VMESTE_SUPERSET_WARM_SECONDS"] = "3600"
     yield superset.start(provisioned)
     superset.down(provisioned)
 
