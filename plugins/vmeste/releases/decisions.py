@@ -102,8 +102,9 @@ def _coverages(headlines: list[IndicatorValue], band: str) -> str:
 def _quarantine(candidate: Candidate) -> Iterator[Decision]:
     count = candidate.quarantined_rows
     if count:
-        verb = plural(count, "не учтена", "не учтены", "не учтено") if _is_told(candidate) else "не учтено"
-        yield Decision("Карантин", f"{verb} {quarantined_rows(candidate)}", "кто их исправит?")
+        rows = quarantined_rows(candidate)
+        verb = plural(count, "не учтена", "не учтены", "не учтено")
+        yield Decision("Карантин", f"{verb} {rows}" if _is_told(candidate) else f"{rows} не учтено", "кто их исправит?")
 
 
 def by_form(candidate: Candidate) -> dict[str, list[int]]:

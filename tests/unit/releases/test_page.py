@@ -213,7 +213,7 @@ def test_a_few_rows_of_a_form_are_not_told_and_do_not_follow(candidate: Candidat
     assert "В карантине не меньше 2 записей: в показатели не вошли" in text
     assert "(нарушений по формам – F2: меньше 5, F4: не меньше 2)." in text
     assert "После прошлого среза поступило не меньше 1 записи о прежних кварталах (F4: меньше 5)." in text
-    assert "не учтено не меньше 2 записей" in text
+    assert "не меньше 2 записей не учтено" in text
     other = replace(candidate, late=(LateCount("f4_meeting", 20), LateCount("f8_incident", 1)))
     assert "поступило не меньше 21 записи о прежних кварталах (F4: 20, F8: меньше 5)" in text_of(
         render_html(other, release)
