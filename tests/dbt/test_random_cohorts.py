@@ -12,12 +12,12 @@ import pytest
 from psycopg.rows import dict_row
 
 from tests.dbt.cohorts.dates import windows
-from tests.dbt.cohorts.facts import Pair, Row, current, pairs_of
+from tests.dbt.cohorts.facts import Pair, Row, by_programme, current, pairs_of
 from tests.dbt.cohorts.few import all_missing, incident_without_a_month, one_pair
-from tests.dbt.cohorts.generator import Cohort, Submissions
+from tests.dbt.cohorts.generator import PROGRAMMES, Cohort, Submissions
 from tests.dbt.cohorts.headline import Cell, Numbers, headline
 from tests.dbt.cohorts.lasting import ASKED, lasting
-from tests.dbt.cohorts.marts import Marts, compile_marts
+from tests.dbt.cohorts.marts import MARTS, Marts, compile_marts
 from tests.dbt.cohorts.programme import programme
 from tests.dbt.cohorts.survival import Cases, contacts_lasted, matches_lasted, of_form, product_limit
 from vmeste.settings import Settings
@@ -73,12 +73,54 @@ def test_marts_agree_with_an_independent_count(marts: Marts, block: int) -> None
         try:
             compare_survival(marts, pairs)
             compare_lasting(marts, pairs, forms)
-            compare_headline(marts, pairs, forms)
-            compare_programme(marts, pairs, forms)
+            compare_programmes(marts, pairs)
+            for programme, (own, told) in by_programme(pairs, forms).items():
+                compare_headline(marts, programme, own, told)
+                compare_programme(marts, programme, own, told)
         except AssertionError as difference:
             raise AssertionError(f"seed {seed}: {difference}") from None
         finally:
             marts.forget()
+
+
+def told_of(marts: Marts, mart: str) -> dict[tuple[str, str], list[str]]:
+    """Return organisation and programme → its rows of a mart, in an order of their own."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in marts.rows(f"select * from marts.{mart}"):
+        found.setdefault((row["organisation_code"], row["programme_code"]), []).append(repr(sorted(row.items())))
+    return {programme: sorted(rows) for programme, rows in found.items()}
+
+
+def test_no_organisation_changes_the_figures_of_another(marts: Marts) -> None:
+    columns = marts.rows(
+        "select table_name from information_schema.columns "
+        "where table_schema = 'marts' and column_name in ('organisation_code', 'programme_code') "
+        f"and {known('table_name', MARTS)} group by 1 having count(*) = 2"
+    )
+    chosen = sorted(row["table_name"] for row in columns)
+    assert {"indicator_quarterly", "programme_indicator_quarterly", "programme_quarterly"} <= set(chosen)
+    compared = 0
+    for seed in range(0, 60, 2):
+        parts = [
+            Cohort(seed + number, prefix=f"{number}-", only=programme)
+            for number, programme in enumerate((PROGRAMMES[seed % 3], PROGRAMMES[3]))
+        ]
+        both = Submissions()
+        for number, part in enumerate(parts):
+            both.rows += [(form, row | {"_source": f"s{number}"}) for form, row in part.rows]
+        alone: dict[str, dict[tuple[str, str], list[str]]] = {mart: {} for mart in chosen}
+        for part in parts:
+            marts.fill(part)
+            for mart in chosen:
+                alone[mart] |= told_of(marts, mart)
+            marts.forget()
+        marts.fill(both)
+        together = {mart: told_of(marts, mart) for mart in chosen}
+        marts.forget()
+        for mart in chosen:
+            assert together[mart] == alone[mart], f"seed {seed}: {mart}"
+            compared += len(together[mart])
+    assert compared > len(chosen) * 30
 
 
 @pytest.fixture
@@ -204,10 +246,24 @@ def known(column: str, values: tuple[str, ...]) -> str:
     return f"{column} in ('" + "', '".join(values) + "')"
 
 
-def compare_headline(marts: Marts, pairs: list[Pair], forms: dict[str, list[Row]]) -> None:
+def compare_programmes(marts: Marts, pairs: list[Pair]) -> None:
+    """Nobody's figures stand under a programme that has no pair, and none is of several together."""
+    named = {(pair.organisation, pair.programme) for pair in pairs}
+    for mart in ("indicator_quarterly", "programme_indicator_quarterly", "programme_quarterly"):
+        rows = marts.rows(f"select distinct organisation_code, programme_code from marts.{mart}")
+        assert {(row["organisation_code"], row["programme_code"]) for row in rows} <= named, mart
+
+
+def of_programme(programme: tuple[str, str]) -> str:
+    """Return the condition that a row is of the organisation and programme."""
+    return "(organisation_code, programme_code) = ('{}', '{}')".format(*programme)
+
+
+def compare_headline(marts: Marts, programme: tuple[str, str], pairs: list[Pair], forms: dict[str, list[Row]]) -> None:
     opened = windows(min((pair.start_on for pair in pairs), default=None))
     expected, planned = headline(pairs, forms, opened)
-    of_these = known("indicator_code", HEADLINE) + " and " + known("split_by", INDICATOR_SPLITS)
+    own = of_programme(programme)
+    of_these = f"{own} and {known('indicator_code', HEADLINE)} and {known('split_by', INDICATOR_SPLITS)}"
     found = marts.rows(f"select * from marts.indicator_quarterly where {of_these} and {said(INDICATOR_NUMBERS)}")
     key = ("indicator_code", "period_view", "quarter", "split_by", "split_value")
     compare_cells("indicator_quarterly", expected, {tuple(row[name] for name in key): row for row in found})
@@ -216,7 +272,7 @@ def compare_headline(marts: Marts, pairs: list[Pair], forms: dict[str, list[Row]
         "bool_or(status = 'planned') as is_any_planned, "
         "count(num_nonnulls(eligible, due, reached, measured, achieved, share, coverage)) "
         "filter (where status = 'planned' and eligible is not null) as told "
-        "from marts.indicator_quarterly where indicator_code = '2.3' group by 1, 2"
+        f"from marts.indicator_quarterly where indicator_code = '2.3' and {own} group by 1, 2"
     )
     assert {(row["period_view"], row["quarter"]) for row in rows} == set(opened)
     for row in rows:
@@ -229,10 +285,11 @@ def compare_headline(marts: Marts, pairs: list[Pair], forms: dict[str, list[Row]
     )
 
 
-def compare_programme(marts: Marts, pairs: list[Pair], forms: dict[str, list[Row]]) -> None:
+def compare_programme(marts: Marts, named: tuple[str, str], pairs: list[Pair], forms: dict[str, list[Row]]) -> None:
     opened = windows(min((pair.start_on for pair in pairs), default=None))
     expected, unheard = programme(pairs, forms, opened)
-    of_these = known("measure_code", MEASURES) + " and " + known("split_by", PROGRAMME_SPLITS)
+    own = of_programme(named)
+    of_these = f"{own} and {known('measure_code', MEASURES)} and {known('split_by', PROGRAMME_SPLITS)}"
     found = marts.rows(
         f"select * from marts.programme_indicator_quarterly where {of_these} and {said(PROGRAMME_NUMBERS)}"
     )
@@ -247,7 +304,7 @@ def compare_programme(marts: Marts, pairs: list[Pair], forms: dict[str, list[Row
         "and num_nonnulls(numerator, value, ci_low, ci_high, q1, q3) > 0"
     )
     # the thin view of it says nothing else
-    for row in marts.rows("select * from marts.programme_quarterly"):
+    for row in marts.rows(f"select * from marts.programme_quarterly where {own}"):
         split = "all" if row["form"] == "all" else "form"
         of = expected.get((row["measure_code"], row["period_view"], row["quarter"], split, row["form"]), {})
         for name in ("numerator", "denominator", "value", "ci_low", "ci_high", "q1", "q3"):

@@ -1,12 +1,18 @@
 with
 
+registered as (
+
+    select * from {{ ref('int_pairs_assembled') }}
+
+),
+
 -- nothing is due from a mentor who has withdrawn the consent to monitoring, and nothing missing either
 pairs as (
 
     select
         pairs.*,
         withdrawn.person_key is null as is_mentor_asked
-    from {{ ref('int_pairs_assembled') }} as pairs
+    from registered as pairs
     left join {{ ref('int_consents_withdrawn') }} as withdrawn
         on
             pairs.mentor_key = withdrawn.person_key
@@ -85,37 +91,54 @@ forms as (
 
 ),
 
--- an instrument has no response before it was used for the first time: that is no data, not 0%
-in_use as (
+-- before anybody's pair began, or as a card that the mentor filled in, a form answers for nothing, but was in use
+forms_used as (
 
     select
         instrument,
-        min(filled_on) as first_on
+        pair_key,
+        filled_on
     from forms
     where instrument not in ('f1', 'f6')
-    group by instrument
 
     union all
 
-    -- before anybody's pair began, or as a card that the mentor filled in, a form answers for nothing, but was in use
     select
         'f1' as instrument,
-        min(filled_on) as first_on
-    from {{ ref('stg_f1_needs') }}
+        registered.pair_key,
+        assessments.filled_on
+    from {{ ref('stg_f1_needs') }} as assessments
+    inner join registered on assessments.mentee_key = registered.mentee_key
 
     union all
 
     select
         'f6' as instrument,
-        min(filled_on) as first_on
+        pair_key,
+        filled_on
     from {{ ref('stg_f6_observation') }}
 
     union all
 
     select
         'f7' as instrument,
-        min(filled_on) as first_on
+        pair_key,
+        filled_on
     from {{ ref('stg_f7_followup') }}
+
+),
+
+-- an organisation has no response to an instrument before it used it for the first time: that is no data, not 0%
+in_use as (
+
+    select
+        registered.organisation_code,
+        registered.programme_code,
+        forms_used.instrument,
+        min(forms_used.filled_on) as first_on
+    from forms_used
+    inner join registered on forms_used.pair_key = registered.pair_key
+    group by registered.organisation_code, registered.programme_code, forms_used.instrument
 
 ),
 
@@ -225,7 +248,12 @@ final as (
         answered.is_valid,
         answered.due_on
     from answered
-    left join in_use on answered.instrument = in_use.instrument
+    inner join registered on answered.pair_key = registered.pair_key
+    left join in_use
+        on
+            answered.instrument = in_use.instrument
+            and registered.organisation_code = in_use.organisation_code
+            and registered.programme_code = in_use.programme_code
 
 )
 

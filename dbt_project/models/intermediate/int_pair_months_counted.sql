@@ -33,6 +33,8 @@ months as (
 
     select
         pairs.pair_key,
+        pairs.organisation_code,
+        pairs.programme_code,
         pairs.reporting_form,
         pairs.active_periods,
         cast(month_start as date) as month_starts_on,
@@ -51,6 +53,8 @@ active_months as (
 
     select
         months.pair_key,
+        months.organisation_code,
+        months.programme_code,
         months.reporting_form,
         months.month_starts_on,
         {{ days_within(
@@ -77,6 +81,8 @@ final as (
 
     select
         active_months.pair_key,
+        active_months.organisation_code,
+        active_months.programme_code,
         active_months.reporting_form,
         active_months.active_days,
         coalesce(held.meeting_count, 0) as meeting_count,

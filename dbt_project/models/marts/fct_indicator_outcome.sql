@@ -65,8 +65,8 @@ parameters as (
 
 ),
 
--- whatever the window, of a mentee's rows the same goes first: an eligible pair before another, then an ended pair
--- before one that goes on, the latest
+-- whatever the window, of a mentee's rows in one organisation and programme the same goes first: an eligible pair
+-- before another, then an ended pair before one that goes on, the latest
 described as materialized (
 
     select
@@ -101,12 +101,19 @@ described as materialized (
         definitions.definition_version,
         measured.event_on as event_date,
         measured.cohort_on,
-        count(*) over (partition by measured.indicator_code, measured.mentee_key) as row_count,
-        dense_rank() over (order by measured.indicator_code, measured.mentee_key) as person_number,
+        count(*) over (
+            partition by
+                measured.indicator_code, measured.mentee_key, pairs.organisation_code, pairs.programme_code
+        ) as row_count,
+        dense_rank() over (
+            order by measured.indicator_code, measured.mentee_key, pairs.organisation_code, pairs.programme_code
+        ) as person_number,
         row_number() over (
             order by
                 measured.indicator_code asc,
                 measured.mentee_key asc,
+                pairs.organisation_code asc,
+                pairs.programme_code asc,
                 measured.is_eligible desc,
                 measured.milestone = 'end' desc,
                 measured.event_on desc,
@@ -175,7 +182,7 @@ in_windows as not materialized (
 
 ),
 
--- one mentee once per window; who has one row at all has nothing to choose from
+-- one mentee once per window of an organisation's programme; who has one row at all has nothing to choose from
 one_per_mentee as (
 
     select

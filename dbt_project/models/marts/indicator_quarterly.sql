@@ -33,7 +33,7 @@ parameter_versions as (
 
 windows as (
 
-    select * from {{ ref('int_windows_opened') }}
+    select * from {{ ref('int_organisation_windows_opened') }}
 
 ),
 
@@ -41,6 +41,8 @@ windows as (
 combinations as (
 
     select
+        organisation_code,
+        programme_code,
         indicator_code,
         period_view,
         quarter,
@@ -61,7 +63,8 @@ combinations as (
         count(*) filter (where is_completer and is_measured) as completers_measured,
         count(*) filter (where is_completer and is_achieved) as completers_achieved
     from outcomes
-    group by indicator_code, period_view, quarter, form, mentee_group, sex, age_band
+    group by
+        organisation_code, programme_code, indicator_code, period_view, quarter, form, mentee_group, sex, age_band
 
 ),
 
@@ -87,10 +90,15 @@ outcome_splits as (
 split_values as (
 
     select
+        organisation_code,
+        programme_code,
         'all' as split_by,
         'all' as split_value
+    from windows
     union
     select
+        organisation_code,
+        programme_code,
         split_by,
         split_value
     from outcome_splits
@@ -100,6 +108,8 @@ split_values as (
 counts as (
 
     select
+        organisation_code,
+        programme_code,
         indicator_code,
         period_view,
         quarter,
@@ -118,7 +128,7 @@ counts as (
         cast(sum(completers_measured) as bigint) as completers_measured,
         cast(sum(completers_achieved) as bigint) as completers_achieved
     from outcome_splits
-    group by indicator_code, period_view, quarter, split_by, split_value
+    group by organisation_code, programme_code, indicator_code, period_view, quarter, split_by, split_value
 
 ),
 
@@ -126,17 +136,21 @@ counts as (
 first_eligible as (
 
     select
+        organisation_code,
+        programme_code,
         indicator_code,
         min(event_date) as first_event_on,
         min(cohort_on) as first_cohort_on
     from outcomes
-    group by indicator_code
+    group by organisation_code, programme_code, indicator_code
 
 ),
 
 cells as (
 
     select
+        windows.organisation_code,
+        windows.programme_code,
         definitions.indicator_code,
         windows.period_view,
         windows.quarter,
@@ -167,12 +181,21 @@ cells as (
         coalesce(counts.completers_achieved, 0) as completers_achieved
     from definitions
     cross join windows
-    cross join split_values
+    inner join split_values
+        on
+            windows.organisation_code = split_values.organisation_code
+            and windows.programme_code = split_values.programme_code
     left join parameter_versions on definitions.indicator_code = parameter_versions.indicator_code
-    left join first_eligible on definitions.indicator_code = first_eligible.indicator_code
+    left join first_eligible
+        on
+            windows.organisation_code = first_eligible.organisation_code
+            and windows.programme_code = first_eligible.programme_code
+            and definitions.indicator_code = first_eligible.indicator_code
     left join counts
         on
-            definitions.indicator_code = counts.indicator_code
+            windows.organisation_code = counts.organisation_code
+            and windows.programme_code = counts.programme_code
+            and definitions.indicator_code = counts.indicator_code
             and windows.period_view = counts.period_view
             and windows.quarter = counts.quarter
             and split_values.split_by = counts.split_by
@@ -182,7 +205,10 @@ cells as (
 
 suppressed as (
 
-    {{ suppressed_cells('cells', table_keys=['indicator_code', 'period_view', 'quarter']) }}
+    {{ suppressed_cells(
+        'cells',
+        table_keys=['organisation_code', 'programme_code', 'indicator_code', 'period_view', 'quarter']
+    ) }}
 
 ),
 
@@ -204,6 +230,8 @@ shares as (
 final as (
 
     select
+        organisation_code,
+        programme_code,
         quarter,
         period_view,
         indicator_code,

@@ -16,12 +16,16 @@ pair_months as (
 
 ),
 
--- as in M3: before the first meeting of all was logged a month without meetings is no data, not a dose of 0
-first_log as (
+-- as in M3: before an organisation logged its first meeting a month without meetings is no data, not a dose of 0
+first_logs as (
 
-    select min(month_starts_on) as month_starts_on
+    select
+        organisation_code,
+        programme_code,
+        min(month_starts_on) as month_starts_on
     from pair_months
     where meeting_count > 0
+    group by organisation_code, programme_code
 
 ),
 
@@ -47,8 +51,20 @@ windows as (
 
     select
         windows.*,
-        row_number() over (order by windows.window_ends_on, windows.period_view) as window_number
-    from {{ ref('int_windows_opened') }} as windows
+        dense_rank() over (order by windows.window_ends_on, windows.period_view) as window_number
+    from {{ ref('int_organisation_windows_opened') }} as windows
+
+),
+
+all_windows as (
+
+    select distinct
+        window_number,
+        quarter,
+        period_view,
+        window_starts_on,
+        window_ends_on
+    from windows
 
 ),
 
@@ -56,11 +72,18 @@ pair_traits as (
 
     select
         pairs.pair_key,
+        pairs.organisation_code,
+        pairs.programme_code,
         pairs.reporting_form,
         pairs.mentee_group_at_start,
         coalesce(mentees.sex, 'unknown') as sex,
         dense_rank() over (
-            order by pairs.reporting_form, pairs.mentee_group_at_start, coalesce(mentees.sex, 'unknown')
+            order by
+                pairs.organisation_code,
+                pairs.programme_code,
+                pairs.reporting_form,
+                pairs.mentee_group_at_start,
+                coalesce(mentees.sex, 'unknown')
         ) as trait_number
     from pairs
     left join mentees on pairs.mentee_key = mentees.mentee_key
@@ -72,12 +95,18 @@ trait_splits as (
 
     select
         traits.trait_number,
+        traits.organisation_code,
+        traits.programme_code,
         splits.split_by,
         splits.split_value,
-        dense_rank() over (order by splits.split_by, splits.split_value) as split_number
+        dense_rank() over (
+            order by traits.organisation_code, traits.programme_code, splits.split_by, splits.split_value
+        ) as split_number
     from (
         select distinct
             trait_number,
+            organisation_code,
+            programme_code,
             reporting_form,
             mentee_group_at_start,
             sex
@@ -99,6 +128,8 @@ case_traits as (
 
     select
         cases.measure_code,
+        pair_traits.organisation_code,
+        pair_traits.programme_code,
         pair_traits.trait_number,
         cases.own_split_by,
         cases.own_split_value,
@@ -112,6 +143,8 @@ case_traits as (
     inner join pair_traits on cases.pair_key = pair_traits.pair_key
     group by
         cases.measure_code,
+        pair_traits.organisation_code,
+        pair_traits.programme_code,
         pair_traits.trait_number,
         cases.own_split_by,
         cases.own_split_value,
@@ -142,6 +175,8 @@ case_splits as (
 case_counts as (
 
     select
+        organisation_code,
+        programme_code,
         measure_code,
         quarter_starts_on,
         split_by,
@@ -152,13 +187,15 @@ case_counts as (
         sum(exposure) as exposure,
         sum(measured_exposure) as measured_exposure
     from case_splits
-    group by measure_code, quarter_starts_on, split_by, split_value
+    group by organisation_code, programme_code, measure_code, quarter_starts_on, split_by, split_value
 
 ),
 
 measure_splits as (
 
     select
+        organisations.organisation_code,
+        organisations.programme_code,
         measures.measure_code,
         measures.indicator_code,
         measures.kind,
@@ -166,10 +203,18 @@ measure_splits as (
         'all' as split_by,
         'all' as split_value
     from measures
+    cross join (
+        select distinct
+            organisation_code,
+            programme_code
+        from windows
+    ) as organisations
 
     union
 
     select
+        case_counts.organisation_code,
+        case_counts.programme_code,
         measures.measure_code,
         measures.indicator_code,
         measures.kind,
@@ -182,6 +227,8 @@ measure_splits as (
     union
 
     select
+        trait_splits.organisation_code,
+        trait_splits.programme_code,
         measures.measure_code,
         measures.indicator_code,
         measures.kind,
@@ -198,6 +245,8 @@ measure_splits as (
 cells as (
 
     select
+        measure_splits.organisation_code,
+        measure_splits.programme_code,
         measure_splits.measure_code,
         measure_splits.indicator_code,
         measure_splits.kind,
@@ -217,15 +266,22 @@ cells as (
         end), 0) as bigint) as measured,
         cast(coalesce(sum(case_counts.achieved), 0) as bigint) as achieved
     from measure_splits
-    cross join windows
+    inner join windows
+        on
+            measure_splits.organisation_code = windows.organisation_code
+            and measure_splits.programme_code = windows.programme_code
     left join case_counts
         on
-            measure_splits.measure_code = case_counts.measure_code
+            measure_splits.organisation_code = case_counts.organisation_code
+            and measure_splits.programme_code = case_counts.programme_code
+            and measure_splits.measure_code = case_counts.measure_code
             and measure_splits.split_by = case_counts.split_by
             and measure_splits.split_value = case_counts.split_value
             and case_counts.quarter_starts_on between windows.window_starts_on and windows.window_ends_on
     where measure_splits.kind <> 'median'
     group by
+        measure_splits.organisation_code,
+        measure_splits.programme_code,
         measure_splits.measure_code,
         measure_splits.indicator_code,
         measure_splits.kind,
@@ -239,7 +295,10 @@ cells as (
 
 suppressed as (
 
-    {{ suppressed_cells('cells', table_keys=['measure_code', 'period_view', 'quarter']) }}
+    {{ suppressed_cells(
+        'cells',
+        table_keys=['organisation_code', 'programme_code', 'measure_code', 'period_view', 'quarter']
+    ) }}
 
 ),
 
@@ -260,6 +319,8 @@ monitored as (
     left join cells as responses
         on
             responses.measure_code = 'M9_response'
+            and suppressed.organisation_code = responses.organisation_code
+            and suppressed.programme_code = responses.programme_code
             and suppressed.period_view = responses.period_view
             and suppressed.quarter = responses.quarter
             and suppressed.split_by = responses.split_by
@@ -285,11 +346,14 @@ doses as (
         dose_measures.measure_code,
         dose_measures.units,
         case
-            when pair_months.month_starts_on >= first_log.month_starts_on
+            when pair_months.month_starts_on >= first_logs.month_starts_on
                 then cast(dose_measures.dose as double precision)
         end as dose
     from pair_months
-    cross join first_log
+    left join first_logs
+        on
+            pair_months.organisation_code = first_logs.organisation_code
+            and pair_months.programme_code = first_logs.programme_code
     cross join
         lateral (
             values
@@ -341,7 +405,8 @@ dose_windows as (
         dose_quarters.dose,
         sum(dose_quarters.month_count) as month_count
     from dose_quarters
-    inner join windows on dose_quarters.quarter_starts_on between windows.window_starts_on and windows.window_ends_on
+    inner join all_windows as windows
+        on dose_quarters.quarter_starts_on between windows.window_starts_on and windows.window_ends_on
     group by dose_quarters.units, windows.window_number, dose_quarters.split_number, dose_quarters.dose
 
 ),
@@ -429,7 +494,7 @@ dose_pair_counts as (
         trait_splits.split_number,
         cast(sum(dose_pair_traits.pair_count) as bigint) as pair_count
     from dose_pair_traits
-    inner join windows
+    inner join all_windows as windows
         on
             dose_pair_traits.quarter_starts_on between windows.window_starts_on and windows.window_ends_on
             and (
@@ -445,6 +510,8 @@ split_names as (
 
     select distinct
         split_number,
+        organisation_code,
+        programme_code,
         split_by,
         split_value
     from trait_splits
@@ -463,6 +530,8 @@ dose_measures as (
 dose_counts as (
 
     select
+        split_names.organisation_code,
+        split_names.programme_code,
         dose_measures.measure_code,
         windows.quarter,
         windows.period_view,
@@ -471,7 +540,7 @@ dose_counts as (
         dose_totals.*,
         dose_pair_counts.pair_count
     from dose_totals
-    inner join windows on dose_totals.window_number = windows.window_number
+    inner join all_windows as windows on dose_totals.window_number = windows.window_number
     inner join split_names on dose_totals.split_number = split_names.split_number
     inner join dose_measures on dose_totals.units = dose_measures.units
     left join dose_pair_counts
@@ -485,6 +554,8 @@ dose_counts as (
 dose_cells as (
 
     select
+        measure_splits.organisation_code,
+        measure_splits.programme_code,
         measure_splits.measure_code,
         measure_splits.indicator_code,
         windows.quarter,
@@ -498,10 +569,15 @@ dose_cells as (
         dose_counts.quartiles,
         dose_counts.units
     from measure_splits
-    cross join windows
+    inner join windows
+        on
+            measure_splits.organisation_code = windows.organisation_code
+            and measure_splits.programme_code = windows.programme_code
     left join dose_counts
         on
-            measure_splits.measure_code = dose_counts.measure_code
+            measure_splits.organisation_code = dose_counts.organisation_code
+            and measure_splits.programme_code = dose_counts.programme_code
+            and measure_splits.measure_code = dose_counts.measure_code
             and windows.quarter = dose_counts.quarter
             and windows.period_view = dose_counts.period_view
             and measure_splits.split_by = dose_counts.split_by
@@ -524,6 +600,8 @@ dose_shown as (
 final as (
 
     select
+        shares.organisation_code,
+        shares.programme_code,
         shares.quarter,
         shares.period_view,
         shares.indicator_code,
@@ -560,6 +638,8 @@ final as (
     union all
 
     select
+        dose_shown.organisation_code,
+        dose_shown.programme_code,
         dose_shown.quarter,
         dose_shown.period_view,
         dose_shown.indicator_code,

@@ -9,7 +9,7 @@ measured as (
 
 windows as (
 
-    select * from {{ ref('int_windows_opened') }}
+    select * from {{ ref('int_organisation_windows_opened') }}
 
 ),
 
@@ -29,6 +29,8 @@ forms as (
 final as (
 
     select
+        windows.organisation_code,
+        windows.programme_code,
         measure_codes.measure_code,
         windows.quarter,
         windows.period_view,
@@ -46,7 +48,9 @@ final as (
     cross join forms
     left join measured
         on
-            measure_codes.measure_code = measured.measure_code
+            windows.organisation_code = measured.organisation_code
+            and windows.programme_code = measured.programme_code
+            and measure_codes.measure_code = measured.measure_code
             and windows.quarter = measured.quarter
             and windows.period_view = measured.period_view
             and forms.form = measured.split_value

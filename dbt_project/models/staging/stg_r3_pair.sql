@@ -15,8 +15,8 @@ renamed as (
         mentee_key,
         mentor_key,
         previous_pair_key,
-        organisation_code,
-        programme_code,
+        coalesce(organisation_code, 'unknown') as organisation_code,
+        coalesce(programme_code, 'unknown') as programme_code,
 
         -- strings
         intake_code,

@@ -2,6 +2,8 @@
 {% test split_sums_to_all(model) %}
 
     select
+        splits.organisation_code,
+        splits.programme_code,
         splits.indicator_code,
         splits.period_view,
         splits.quarter,
@@ -9,12 +11,16 @@
     from {{ model }} as splits
     inner join {{ model }} as totals
         on
-            splits.indicator_code = totals.indicator_code
+            splits.organisation_code = totals.organisation_code
+            and splits.programme_code = totals.programme_code
+            and splits.indicator_code = totals.indicator_code
             and splits.period_view = totals.period_view
             and splits.quarter = totals.quarter
             and totals.split_by = 'all'
     where splits.split_by <> 'all'
     group by
+        splits.organisation_code,
+        splits.programme_code,
         splits.indicator_code,
         splits.period_view,
         splits.quarter,

@@ -84,6 +84,8 @@ class FollowUp:
 class Pair:
     """A pair as the forms tell of it by the cut-off."""
 
+    organisation: str
+    programme: str
     key: str
     mentee: str
     mentor: str
@@ -157,6 +159,31 @@ def age_band(age: int) -> str:
 
 
 YES_NO = {"1": True, "0": False}
+OF_PEOPLE = ("r1_mentee", "f1_needs", "s1_supervision")
+"""Forms that name no pair: of a mentee, or of the mentors who came."""
+
+Part = tuple[list["Pair"], dict[str, list[Row]]]
+
+
+def by_programme(pairs: list[Pair], forms: dict[str, list[Row]]) -> dict[tuple[str, str], Part]:
+    """Return organisation and programme → its pairs and the forms that tell of them: nobody else's say anything."""
+    found: dict[tuple[str, str], Part] = {}
+    for programme in sorted({(pair.organisation, pair.programme) for pair in pairs}):
+        own = [pair for pair in pairs if (pair.organisation, pair.programme) == programme]
+        keys, mentees, mentors = ({getattr(pair, name) for pair in own} for name in ("key", "mentee", "mentor"))
+        chosen = {
+            form: [row for row in rows if row.get("pair_key") in keys]
+            for form, rows in forms.items()
+            if form not in OF_PEOPLE
+        }
+        for form in ("r1_mentee", "f1_needs"):
+            chosen[form] = [row for row in forms.get(form, []) if row["mentee_key"] in mentees]
+        chosen["s1_supervision"] = [
+            row | {"mentors": [mentor for mentor in row["mentors"] if mentor["mentor_key"] in mentors]}
+            for row in forms.get("s1_supervision", [])
+        ]
+        found[programme] = own, chosen
+    return found
 
 
 def pairs_of(forms: dict[str, list[Row]]) -> list[Pair]:
@@ -187,6 +214,8 @@ def pairs_of(forms: dict[str, list[Row]]) -> list[Pair]:
                 active -= set(days(event["occurred_on"], following["occurred_on"] if following else TODAY))
         planned = row["planned_end_on"] or (months_after(row["start_on"], 8) if row["form"] == "short" else None)
         pair = Pair(
+            organisation=row["organisation_code"] or "unknown",
+            programme=row["programme_code"] or "unknown",
             key=key,
             mentee=row["mentee_key"],
             mentor=row["mentor_key"],

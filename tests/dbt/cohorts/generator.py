@@ -17,6 +17,7 @@ from tests.dbt.cohorts.dates import AS_OF, MOSCOW, TODAY, months_after, quarter_
 from tests.dbt.cohorts.measures import NEEDS
 
 Draw = Callable[[], dict[str, Any]]
+PROGRAMMES: list[tuple[str | None, str | None]] = [("o1", "a"), ("o1", "a"), ("o1", "b"), ("o2", "a"), ("o2", None)]
 
 
 class Submissions:
@@ -53,11 +54,18 @@ class Submissions:
 class Cohort(Submissions):
     """Random pairs, and what the forms tell of them."""
 
-    def __init__(self, seed: int) -> None:
-        """Make up everything from the seed."""
+    def __init__(self, seed: int, prefix: str = "", only: tuple[str, str] | None = None) -> None:
+        """Make up everything from the seed.
+
+        prefix: begins every key and every submission's id, so that two cohorts share none.
+        only: organisation and programme of every pair; without it most cohorts name neither, the others several.
+        """
         super().__init__()
+        self.prefix = prefix
         self.wordings: dict[str, str] = {}
         self.chance = random.Random(seed)  # noqa: S311  (a cohort, not a secret)
+        several = self.chance.choice([[(None, None)], [(None, None)], PROGRAMMES])
+        self.programmes = [only] if only else several
         # which forms are in use: a form that nobody fills in must give no data
         rarely = 0.12
         self.unused = {form for form in ("f4", "f6", "f8", "s1", "s2") if self.chance.random() < rarely}
@@ -69,10 +77,10 @@ class Cohort(Submissions):
         )
         mentees = max(1, round(size * self.chance.choice([0.7, 1])))
         for number in range(mentees if size else 0):
-            self._mentee(f"m{number}")
+            self._mentee(f"{prefix}m{number}")
         for number in range(size):
             mentee = number if number < mentees else self.chance.randrange(mentees)
-            self._pair(f"p{number}", f"m{mentee}")
+            self._pair(f"{prefix}p{number}", f"{prefix}m{mentee}")
         for number in range(self.chance.randint(0, 6) if size else 0):
             self._supervision(number)
 
@@ -125,11 +133,12 @@ class Cohort(Submissions):
         registered = {
             "pair_key": key,
             "mentee_key": mentee,
-            "mentor_key": f"t{chance.randint(0, 6)}",
+            "mentor_key": f"{self.prefix}t{chance.randint(0, 6)}",
             "form": form,
             "start_on": start,
             "planned_end_on": planned,
         }
+        registered["organisation_code"], registered["programme_code"] = chance.choice(self.programmes)
         self.version("r3_pair", key, datetime(2019, 2, 1, tzinfo=UTC), None, registered)
         ended = self._course(key, start, planned)
         last = min(ended or TODAY, TODAY)
@@ -315,7 +324,7 @@ class Cohort(Submissions):
         )
 
         def draw() -> dict[str, Any]:
-            came = sorted({f"t{chance.randint(0, 6)}" for _ in range(chance.randint(0, 4))})
+            came = sorted({f"{self.prefix}t{chance.randint(0, 6)}" for _ in range(chance.randint(0, 4))})
             return {"held_on": held, "mentors": [{"mentor_key": mentor} for mentor in came]}
 
-        self._add("s1_supervision", f"s{number}", held, draw)
+        self._add("s1_supervision", f"{self.prefix}s{number}", held, draw)

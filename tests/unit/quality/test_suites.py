@@ -84,6 +84,8 @@ def test_an_expectation_that_does_not_fit_the_frame_is_an_error_not_a_pass() -> 
 
 
 GOOD = {
+    "organisation_code": "o",
+    "programme_code": "p",
     "indicator_code": "1.1",
     "period_view": "quarter",
     "quarter": "2021-Q4",

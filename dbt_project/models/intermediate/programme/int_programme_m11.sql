@@ -3,7 +3,6 @@ with
 pairs as (
 
     select * from {{ ref('int_pairs_assembled') }}
-    where is_started
 
 ),
 
@@ -18,10 +17,14 @@ scores as (
 
 ),
 
--- before the first F2 of all nobody was asked: that is no data
-self_reports as (
+-- before an organisation's first F2 nobody was asked: that is no data
+asking_organisations as (
 
-    select * from {{ ref('stg_f2_self_report') }}
+    select distinct
+        pairs.organisation_code,
+        pairs.programme_code
+    from {{ ref('stg_f2_self_report') }} as self_reports
+    inner join pairs on self_reports.pair_key = pairs.pair_key
 
 ),
 
@@ -46,11 +49,16 @@ final as (
         pairs.start_on as event_on,
         cast(null as text) as own_split_by,
         cast(null as text) as own_split_value,
-        (select count(*) from self_reports) > 0 as is_measured,
+        asking_organisations.organisation_code is not null as is_measured,
         complete_baselines.pair_key is not null as is_achieved,
         cast(null as bigint) as exposure
     from pairs
     left join complete_baselines on pairs.pair_key = complete_baselines.pair_key
+    left join asking_organisations
+        on
+            pairs.organisation_code = asking_organisations.organisation_code
+            and pairs.programme_code = asking_organisations.programme_code
+    where pairs.is_started
 
 )
 

@@ -3,7 +3,6 @@ with
 pairs as (
 
     select * from {{ ref('int_pairs_assembled') }}
-    where is_started
 
 ),
 
@@ -25,10 +24,27 @@ attendances as (
 
 ),
 
--- a mentor of several pairs counts once a quarter, under the pair that began last
+-- nothing is known of an organisation's mentors before one of them came to a supervision
+first_attendances as (
+
+    select
+        pairs.organisation_code,
+        pairs.programme_code,
+        min(attendances.held_on) as held_on
+    from attendances
+    inner join pairs on attendances.mentor_key = pairs.mentor_key
+    group by pairs.organisation_code, pairs.programme_code
+
+),
+
+-- a mentor of several pairs counts once a quarter in each organisation and programme, under the pair that began last
 mentors as (
 
-    select distinct on (pairs.mentor_key, quarters.window_ends_on)
+    select distinct on (
+        pairs.organisation_code, pairs.programme_code, pairs.mentor_key, quarters.window_ends_on
+    )
+        pairs.organisation_code,
+        pairs.programme_code,
         pairs.mentor_key,
         pairs.pair_key,
         quarters.window_starts_on,
@@ -36,7 +52,14 @@ mentors as (
     from pairs
     inner join quarters
         on pairs.active_periods && daterange(quarters.window_starts_on, quarters.window_ends_on, '[]')
-    order by pairs.mentor_key asc, quarters.window_ends_on asc, pairs.start_on desc, pairs.pair_key desc
+    where pairs.is_started
+    order by
+        pairs.organisation_code asc,
+        pairs.programme_code asc,
+        pairs.mentor_key asc,
+        quarters.window_ends_on asc,
+        pairs.start_on desc,
+        pairs.pair_key desc
 
 ),
 
@@ -61,9 +84,7 @@ final as (
         mentors.window_ends_on as event_on,
         cast(null as text) as own_split_by,
         cast(null as text) as own_split_value,
-        coalesce(
-            (select min(attendances.held_on) from attendances) <= mentors.window_ends_on, false
-        ) as is_measured,
+        coalesce(first_attendances.held_on <= mentors.window_ends_on, false) as is_measured,
         supervised.mentor_key is not null as is_achieved,
         cast(null as bigint) as exposure
     from mentors
@@ -71,6 +92,10 @@ final as (
         on
             mentors.mentor_key = supervised.mentor_key
             and mentors.window_ends_on = supervised.window_ends_on
+    left join first_attendances
+        on
+            mentors.organisation_code = first_attendances.organisation_code
+            and mentors.programme_code = first_attendances.programme_code
 
 )
 

@@ -3,7 +3,6 @@ with
 pairs as (
 
     select * from {{ ref('int_pairs_assembled') }}
-    where is_started
 
 ),
 
@@ -16,6 +15,19 @@ plans as (
 goals as (
 
     select * from {{ ref('stg_s2_plan_goals') }}
+
+),
+
+-- before an organisation's first plan there were none to make
+plans_begun as (
+
+    select
+        pairs.organisation_code,
+        pairs.programme_code,
+        min(plans.approved_on) as first_on
+    from plans
+    inner join pairs on plans.pair_key = pairs.pair_key
+    group by pairs.organisation_code, pairs.programme_code
 
 ),
 
@@ -33,8 +45,11 @@ due as (
 
     select
         pair_key,
+        organisation_code,
+        programme_code,
         start_on + {{ parameter_int('plan_due_days') }} as due_on
     from pairs
+    where is_started
 
 ),
 
@@ -46,11 +61,15 @@ final as (
         due.due_on as event_on,
         cast(null as text) as own_split_by,
         cast(null as text) as own_split_value,
-        coalesce((select min(plans.approved_on) from plans) <= due.due_on, false) as is_measured,
+        coalesce(plans_begun.first_on <= due.due_on, false) as is_measured,
         coalesce(first_plans.approved_on <= due.due_on, false) as is_achieved,
         cast(null as bigint) as exposure
     from due
     left join first_plans on due.pair_key = first_plans.pair_key
+    left join plans_begun
+        on
+            due.organisation_code = plans_begun.organisation_code
+            and due.programme_code = plans_begun.programme_code
     where due.due_on < {{ as_of_on() }}
 
     union all
@@ -67,7 +86,7 @@ final as (
     from goals
     inner join plans on goals.submission_key = plans.submission_key
     inner join pairs on plans.pair_key = pairs.pair_key
-    where goals.reviewed_on is not null
+    where pairs.is_started and goals.reviewed_on is not null
 
 )
 

@@ -3,7 +3,6 @@ with
 pairs as (
 
     select * from {{ ref('int_pairs_assembled') }}
-    where is_started
 
 ),
 
@@ -11,6 +10,8 @@ assessments as (
 
     select distinct on (pairs.pair_key)
         pairs.pair_key,
+        pairs.organisation_code,
+        pairs.programme_code,
         pairs.start_on,
         needs.*
     from pairs
@@ -18,6 +19,7 @@ assessments as (
         on
             pairs.mentee_key = needs.mentee_key
             and pairs.start_on >= needs.filled_on
+    where pairs.is_started
     order by pairs.pair_key asc, needs.filled_on desc, needs.arrived_at desc, needs.submission_key desc
 
 ),
@@ -26,6 +28,8 @@ domains as (
 
     select
         assessments.pair_key,
+        assessments.organisation_code,
+        assessments.programme_code,
         assessments.start_on + {{ parameter_int('plan_due_days') }} as due_on,
         domains.need_domain
     from assessments
@@ -57,6 +61,19 @@ goals as (
 
 ),
 
+-- before an organisation's first plan there were none to make
+plans_begun as (
+
+    select
+        pairs.organisation_code,
+        pairs.programme_code,
+        min(plans.approved_on) as first_on
+    from plans
+    inner join pairs on plans.pair_key = pairs.pair_key
+    group by pairs.organisation_code, pairs.programme_code
+
+),
+
 answered as (
 
     select distinct
@@ -75,7 +92,7 @@ final as (
         domains.due_on as event_on,
         'need' as own_split_by,
         domains.need_domain as own_split_value,
-        coalesce((select min(plans.approved_on) from plans) <= domains.due_on, false) as is_measured,
+        coalesce(plans_begun.first_on <= domains.due_on, false) as is_measured,
         answered.pair_key is not null as is_achieved,
         cast(null as bigint) as exposure
     from domains
@@ -83,6 +100,10 @@ final as (
         on
             domains.pair_key = answered.pair_key
             and domains.need_domain = answered.need_domain
+    left join plans_begun
+        on
+            domains.organisation_code = plans_begun.organisation_code
+            and domains.programme_code = plans_begun.programme_code
     where domains.due_on < {{ as_of_on() }}
 
 )

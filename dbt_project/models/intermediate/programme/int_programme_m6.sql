@@ -25,6 +25,8 @@ baselines as (
 
     select distinct on (pairs.pair_key, scores.scale_code)
         pairs.pair_key,
+        pairs.organisation_code,
+        pairs.programme_code,
         scores.scale_code,
         scores.score
     from pairs
@@ -48,6 +50,8 @@ followed as (
     select
         surveys.pair_key,
         surveys.milestone_on,
+        baselines.organisation_code,
+        baselines.programme_code,
         baselines.scale_code,
         baselines.score,
         endlines.submission_key is null as is_lost
@@ -60,15 +64,17 @@ followed as (
 
 ),
 
--- the same limits in every window, or a mentee would change tertile from quarter to quarter
+-- of one organisation the same limits in every window, or a mentee would change tertile from quarter to quarter
 tertiles as (
 
     select
+        organisation_code,
+        programme_code,
         scale_code,
         percentile_cont(1 / 3.0) within group (order by score) as lower_limit,
         percentile_cont(2 / 3.0) within group (order by score) as upper_limit
     from followed
-    group by scale_code
+    group by organisation_code, programme_code, scale_code
 
 ),
 
@@ -88,7 +94,11 @@ final as (
         followed.is_lost as is_achieved,
         cast(null as bigint) as exposure
     from followed
-    inner join tertiles on followed.scale_code = tertiles.scale_code
+    inner join tertiles
+        on
+            followed.organisation_code = tertiles.organisation_code
+            and followed.programme_code = tertiles.programme_code
+            and followed.scale_code = tertiles.scale_code
 
 )
 

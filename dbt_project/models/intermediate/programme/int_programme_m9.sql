@@ -73,7 +73,18 @@ deteriorations as (
 
 ),
 
--- an incident adds to the numerator, an active month to the exposure; without a single F8 nothing is known of either
+reporting_organisations as (
+
+    select distinct
+        pairs.organisation_code,
+        pairs.programme_code
+    from incidents
+    inner join pairs on incidents.pair_key = pairs.pair_key
+
+),
+
+-- an incident adds to the numerator, an active month to the exposure; of an organisation without a single F8 nothing is
+-- known of either
 exposures as (
 
     select
@@ -82,10 +93,14 @@ exposures as (
         months.month_starts_on as event_on,
         cast(null as text) as own_split_by,
         cast(null as text) as own_split_value,
-        (select count(*) from incidents) > 0 as is_measured,
+        reporting_organisations.organisation_code is not null as is_measured,
         false as is_achieved,
         cast(1 as bigint) as exposure
     from months
+    left join reporting_organisations
+        on
+            months.organisation_code = reporting_organisations.organisation_code
+            and months.programme_code = reporting_organisations.programme_code
 
 ),
 
