@@ -1,4 +1,5 @@
--- Every current indicator has a row for everybody in every window of every organisation's programme: a hole would read as "nothing to report".
+-- Every current indicator has a row for everybody in every window of an organisation's programme: a hole would
+-- read as "nothing to report".
 select
     windows.organisation_code,
     windows.programme_code,

@@ -56,6 +56,15 @@ windows as (
 
 ),
 
+organisations as (
+
+    select distinct
+        organisation_code,
+        programme_code
+    from windows
+
+),
+
 all_windows as (
 
     select distinct
@@ -203,12 +212,7 @@ measure_splits as (
         'all' as split_by,
         'all' as split_value
     from measures
-    cross join (
-        select distinct
-            organisation_code,
-            programme_code
-        from windows
-    ) as organisations
+    cross join organisations
 
     union
 
