@@ -1,3 +1,6 @@
+-- of cells the planner expects one, and would compare each of them with every other
+{{ config(sql_header="set work_mem = '64MB'; set jit = off; set enable_nestloop = off;") }}
+
 with
 
 outcomes as (

@@ -1,6 +1,6 @@
 -- nobody has counted what comes out of the union of all measures: the planner expects as many groups as rows, and would
--- sort them
-{{ config(sql_header="set work_mem = '64MB'; set jit = off; set enable_sort = off;") }}
+-- sort them; of cells it expects one, and would compare each of them with every other
+{{ config(sql_header="set work_mem = '64MB'; set jit = off; set enable_sort = off; set enable_nestloop = off;") }}
 
 with
 
