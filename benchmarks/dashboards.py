@@ -93,11 +93,10 @@ def fill(connection: psycopg.Connection[tuple[object, ...]]) -> int:
             "cross join generate_series(1, case split_by when 'all' then 1 else %s end) as value",
             (release, quarter, INDICATORS, SPLIT_VALUES),
         )
-        connection.execute(
-            "update published.releases set state = 'released', released_at = now(), approvals = "
-            """'[{"role": "method", "user": "a"}, {"role": "director", "user": "b"}]' where release_id = %s""",
-            (release,),
-        )
+    connection.execute(
+        "update published.releases set state = 'released', released_at = now(), "
+        """approvals = '[{"role": "method", "user": "a"}, {"role": "director", "user": "b"}]'"""
+    )
     (cells,) = connection.execute("select count(*) from published.indicator_values").fetchone() or (0,)
     connection.commit()
     return int(str(cells))
@@ -111,8 +110,9 @@ def run() -> None:
     try:
         with connect(settings, "vmeste_transformer") as connection:
             print(f"\n{fill(connection):,} published cells", flush=True)
-            connection.autocommit = True
+        with connect(settings) as connection:
             connection.execute("analyze published.indicator_values")
+            connection.execute("analyze ledger.standing_cells")
         every = []
         with connect(settings, "vmeste_bi") as connection:
             connection.autocommit = True

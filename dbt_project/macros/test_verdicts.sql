@@ -1,12 +1,12 @@
 {#-
-    The materialization `test` of this project: as dbt's own, with the settings of the models, and a test keeps_its_rules
+    The materialization `test` of this project: as dbt's own, with the settings of the models, and a test of broken_rules
     tells which rules are broken, how often and by which rows. dbt itself would only say how many rows a test has found.
 -#}
 {% materialization test, adapter="postgres" -%}
     {%- if should_store_failures() -%}
         {{ exceptions.raise_compiler_error("Failures are told and not stored: a table of them would outlive the rows") }}
     {%- endif -%}
-    {%- set has_rules = model.get("test_metadata") and model.test_metadata.name == "keeps_its_rules" -%}
+    {%- set has_rules = model.config.meta.get("tells_rules", false) -%}
 
     {% call statement("main", fetch_result=True) -%}
         set work_mem = '64MB'; set jit = off;

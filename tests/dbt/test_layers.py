@@ -224,21 +224,22 @@ def test_each_data_test_has_a_name_that_claims_something(manifest: dict[str, Any
         metadata = node.get("test_metadata") if node["resource_type"] == "test" else None
         if metadata:
             assert node["name"] != node["alias"] or not node["name"].startswith(metadata["name"] + "_"), node["name"]
-            if metadata["name"] == "keeps_its_rules":
-                relation = node["name"].removesuffix("_keeps_its_rules")
-                assert node["attached_node"].endswith(f".{relation}")
-                names = [rule["name"] for rule in metadata["kwargs"]["rules"]]
-                assert len(set(names)) == len(names), relation
-                assert [name for name in names if not name.startswith(f"{relation}_")] == []
+        names = [rule["name"] for rule in node["config"].get("meta", {}).get("rules", [])]
+        assert len(set(names)) == len(names), node["name"]
+        assert [name for name in names if not name.startswith(f"{node['name']}_")] == []
 
 
 def test_each_relation_says_what_names_its_rows(manifest: dict[str, Any]) -> None:
-    """Staging has one test for all of its submissions; every other relation has rules."""
-    ruled = {
-        node["attached_node"]
-        for node in manifest["nodes"].values()
-        if (node.get("test_metadata") or {}).get("name") == "keeps_its_rules"
-    }
+    """Staging has one test for all of its submissions; every other relation has rules, which one test asks."""
+    ruled = {name for name, node in manifest["nodes"].items() if node["config"].get("meta", {}).get("rules")}
+    asking = [node for node in manifest["nodes"].values() if node["config"].get("meta", {}).get("tells_rules")]
+    asked = [
+        manifest["nodes"][name]["name"]
+        for node in asking
+        for name in node["depends_on"]["nodes"]
+        if f'"{manifest["nodes"][name]["name"]}",\n' in node["raw_code"]
+    ]
+    assert sorted(asked) == sorted(manifest["nodes"][name]["name"] for name in ruled)
     others = [node for layer in ("intermediate", "marts") for node in models(manifest, layer).values()]
     assert (
         sorted(

@@ -106,7 +106,7 @@ def test_no_organisation_changes_the_figures_of_another(marts: Marts) -> None:
     chosen = sorted(row["table_name"] for row in columns)
     assert chosen == sorted((*MARTS, *READINESS))
     compared = 0
-    for seed in range(0, 60, 2):
+    for seed in range(0, 40, 2):
         parts = [
             Cohort(seed + number, prefix=f"{number}-", only=programme)
             for number, programme in enumerate((PROGRAMMES[seed % 3], PROGRAMMES[3]))
@@ -130,7 +130,7 @@ def test_no_organisation_changes_the_figures_of_another(marts: Marts) -> None:
             expected = {programme: rows for programme, rows in alone[mart].items() if programme in registered}
             assert together[mart] == (expected if registered else alone[mart]), f"seed {seed}: {mart}"
             compared += len(together[mart])
-    assert compared > len(chosen) * 30
+    assert compared > len(chosen) * 20
 
 
 @pytest.fixture

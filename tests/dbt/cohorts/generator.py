@@ -64,7 +64,7 @@ class Cohort(Submissions):
         self.prefix = prefix
         self.wordings: dict[str, str] = {}
         self.chance = random.Random(seed)  # noqa: S311  (a cohort, not a secret)
-        several = self.chance.choice([[(None, None)], [(None, None)], PROGRAMMES])
+        several = self.chance.choice([*[[(None, None)]] * 4, PROGRAMMES])
         self.programmes = [only] if only else several
         # which forms are in use: a form that nobody fills in must give no data
         rarely = 0.12

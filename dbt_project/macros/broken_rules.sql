@@ -1,8 +1,10 @@
 {#-
-    What is claimed of a relation, rule by rule, in one node: dbt pays for each node more than the database for all rules
-    of a small table. Gives a row for each broken rule: its name, severity, how many rows (of `identifies` and `unique`:
-    how many repeated values) break it, and the first and last key among them; the materialization `test` tells them.
+    What is claimed of relations, rule by rule, in one node for a whole layer: dbt pays for each node more than the
+    database for all rules of a small table. Gives a row for each broken rule: its name, severity, how many rows (of
+    `identifies` and `unique`: how many repeated values) break it, and the first and last key among them; the
+    materialization `test` tells them.
 
+    relations: the models or seeds whose rules are asked. Each says them beside its columns, in `config: meta:`
     key: the columns that name a row in the message, keys and codes alone, never an answer.
     rules: each has a `name` that claims something, `severity: warn` or none, and one of
     - holds: a condition that is true for every row; unknown (NULL) is not true;
@@ -10,9 +12,34 @@
     - accepted: the values of `column`, NULL aside;
     - unique: columns of which no combination occurs twice, those with a NULL aside;
     - identifies: the same, and none of them is NULL;
-    - known_in: a model that has the value of `column`, NULL aside, in its column `field` (if not given: the same name).
+    - known_in: a relation that has the value of `column`, NULL aside, in its column `field` (if not given: the same name).
+
+    looked_up: what `known_in` names and `relations` does not: dbt takes dependencies from the refs it meets while parsing,
+    before anybody can look at a node's rules. A name that is missing is refused when dbt runs.
 -#}
-{% test keeps_its_rules(model, key, rules) %}
+{% macro broken_rules(relations, looked_up=[]) -%}
+    {%- if not execute -%}
+        {%- for name in relations + looked_up -%} {%- do ref(name) -%} {%- endfor -%}
+        {{ return("select 1") }}
+    {%- endif -%}
+    {%- set described = {} -%}
+    {%- for node in graph.nodes.values() if node.name in relations and node.resource_type in ("model", "seed") -%}
+        {%- do described.update({node.name: node.config.meta}) -%}
+    {%- endfor -%}
+    {%- for name in relations -%}
+        {%- if "rules" not in described.get(name, {}) -%}
+            {{ exceptions.raise_compiler_error(name ~ " has no rules in its config: meta:, so that there is nothing to test") }}
+        {%- endif %}
+        -- rules of {{ name }}
+        select * from (
+            {{ broken_rules_of(name, described[name].key, described[name].rules) }}
+        ) as {{ name }}_rules
+        {{ "union all" if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+
+{% macro broken_rules_of(relation, key, rules) -%}
     {%- set by_row = [] -%}
     {%- set by_relation = [] -%}
     {%- for rule in rules -%}
@@ -28,7 +55,7 @@
             {%- do by_row.append((rule, "num_nulls(" ~ rule.identifies | join(", ") ~ ") > 0")) -%}
             {%- do by_relation.append(rule) -%}
         {%- else -%}
-            {{ exceptions.raise_compiler_error("Rule " ~ rule.name ~ " says nothing that keeps_its_rules knows") }}
+            {{ exceptions.raise_compiler_error("Rule " ~ rule.name ~ " says nothing that broken_rules knows") }}
         {%- endif -%}
     {%- endfor -%}
     {%- set row_key = "concat_ws(' ', " ~ key | join(", ") ~ ")" -%}
@@ -37,7 +64,7 @@
 
     tested as not materialized (
 
-        select * from {{ model }}
+        select * from {{ ref(relation) }}
 
     ),
 
@@ -119,4 +146,4 @@
     from verdicts
     where row_count > 0
 
-{% endtest %}
+{%- endmacro %}
