@@ -9,6 +9,8 @@ comment on view ledger.standing_indicator_values is
 'the cells that stand, computed anew from everything that was released: what ledger.standing_cells notes';
 
 create table ledger.standing_cells (
+    organisation_code text not null,
+    programme_code text not null,
     indicator_code text not null,
     period_view text not null,
     quarter text not null,
@@ -17,12 +19,21 @@ create table ledger.standing_cells (
     release_id text not null references published.releases,
     status text not null,
     is_break boolean not null,
-    primary key (quarter, period_view, split_by, indicator_code, split_value)
+    primary key (
+        organisation_code, programme_code, quarter, period_view, split_by, indicator_code, split_value
+    )
 );
 comment on table ledger.standing_cells is
 'cell → the release whose figures stand for it; noted when a release is released, by nobody''s hand';
+alter table ledger.standing_cells enable row level security;
+create policy of_one_organisation on ledger.standing_cells using (
+    organisation_code = coalesce((select published.seen_organisation()), organisation_code)
+    and programme_code = coalesce((select published.seen_programme()), programme_code)
+);
 create index standing_cells_of_an_indicator
-on ledger.standing_cells (indicator_code, period_view, split_by, split_value, quarter);
+on ledger.standing_cells (
+    organisation_code, programme_code, indicator_code, period_view, split_by, split_value, quarter
+);
 
 create function ledger.note_standing_cells() returns trigger language plpgsql
 security definer set search_path = pg_catalog as $$
@@ -36,12 +47,18 @@ begin
     end if;
     -- of two releases at once the second one sees the first
     lock table ledger.standing_cells in exclusive mode;
-    delete from ledger.standing_cells;
+    -- those of the programmes that have released now: the others' stand as they were
+    delete from ledger.standing_cells
+    where (organisation_code, programme_code) in (select organisation_code, programme_code from later);
     insert into ledger.standing_cells (
+        organisation_code, programme_code,
         indicator_code, period_view, quarter, split_by, split_value, release_id, status, is_break
     )
-    select indicator_code, period_view, quarter, split_by, split_value, release_id, status, is_break
-    from ledger.standing_indicator_values;
+    select
+        organisation_code, programme_code,
+        indicator_code, period_view, quarter, split_by, split_value, release_id, status, is_break
+    from ledger.standing_indicator_values
+    where (organisation_code, programme_code) in (select organisation_code, programme_code from later);
     return null;
 end
 $$;
@@ -53,9 +70,12 @@ for each statement execute function ledger.note_standing_cells();
 alter table published.releases enable always trigger note_standing_cells;
 
 insert into ledger.standing_cells (
+    organisation_code, programme_code,
     indicator_code, period_view, quarter, split_by, split_value, release_id, status, is_break
 )
-select indicator_code, period_view, quarter, split_by, split_value, release_id, status, is_break
+select
+    organisation_code, programme_code,
+    indicator_code, period_view, quarter, split_by, split_value, release_id, status, is_break
 from ledger.standing_indicator_values;
 
 -- left joins on whole keys: whoever asks for no figure reads none
@@ -89,7 +109,9 @@ select
     cells.is_share_shown,
     cells.definition_version,
     releases.quarter as released_with,
-    standing_cells.is_break
+    standing_cells.is_break,
+    standing_cells.organisation_code,
+    standing_cells.programme_code
 from ledger.standing_cells
 left join published.releases on standing_cells.release_id = releases.release_id
 left join published.indicator_values as cells
@@ -99,7 +121,11 @@ left join published.indicator_values as cells
         and standing_cells.period_view = cells.period_view
         and standing_cells.quarter = cells.quarter
         and standing_cells.split_by = cells.split_by
-        and standing_cells.split_value = cells.split_value;
+        and standing_cells.split_value = cells.split_value
+-- not of the invoker, for BI reads no table of the ledger: whose rows are seen is said here
+where
+    standing_cells.organisation_code = coalesce((select published.seen_organisation()), standing_cells.organisation_code)
+    and standing_cells.programme_code = coalesce((select published.seen_programme()), standing_cells.programme_code);
 comment on view published.current_indicator_values is
 'the cells that stand: of each quarter its latest released revision, of an earlier year''s cohort the latest release that '
 'carries it (released_with). is_break: defined otherwise than the quarter before, so the two are not one series';
