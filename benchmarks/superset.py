@@ -123,7 +123,8 @@ def _repeat(connection: psycopg.Connection[tuple[Any, ...]], years: range) -> No
     tables = connection.execute(
         "select tables.table_name, array_agg(columns.column_name::text) from information_schema.tables "
         "inner join information_schema.columns using (table_schema, table_name) "
-        "where tables.table_schema = 'published' and tables.table_type = 'BASE TABLE' and columns.is_generated = 'NEVER' and columns.is_identity = 'NO' "
+        "where tables.table_schema = 'published' and tables.table_type = 'BASE TABLE' "
+        "and columns.is_generated = 'NEVER' and columns.is_identity = 'NO' "
         "group by tables.table_name having 'release_id' = any(array_agg(columns.column_name)) "
         "order by tables.table_name <> 'releases'"
     ).fetchall()
