@@ -25,6 +25,8 @@ from english import ENDING, TRANSLATED, english, english_uuid, word
 # PyYAML's own are ten times slower than libyaml's
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+# Superset reads each asset again, by this name: two seconds of a provisioning
+yaml.SafeLoader = Loader
 
 HERE = Path(__file__).parent
 ASSETS = HERE / "assets"

@@ -118,7 +118,7 @@ def test_all_that_dashboards_ask_is_asked(warmed: int) -> None:
     assert warmed == 2 * asked, "in Russian and in English"
 
 
-@pytest.mark.parametrize("dashboard", ["leadership", "indicators", "quality"])
+@pytest.mark.parametrize("dashboard", ["leadership", "quality"])
 def test_the_first_opening_after_a_release_finds_its_figures(leader: Visitor, warmed: int, dashboard: str) -> None:
     answers: list[Response] = []
     leader.page.on("response", lambda answer: answers.append(answer) if "/api/v1/chart/data" in answer.url else None)
