@@ -14,6 +14,8 @@ renamed as (
     select
         -- ids
         release_id,
+        organisation_code,
+        programme_code,
         quarter,
 
         -- numbers

@@ -23,10 +23,12 @@ releases as (
 first_releases as (
 
     select
+        organisation_code,
+        programme_code,
         quarter,
         min({{ local_date('released_at') }}) as released_on
     from releases
-    group by quarter
+    group by organisation_code, programme_code, quarter
 
 ),
 
@@ -39,7 +41,11 @@ deadlines as (
         first_releases.released_on,
         windows.window_ends_on + {{ parameter_int('refresh_due_days') }} as due_on
     from windows
-    left join first_releases on windows.quarter = first_releases.quarter
+    left join first_releases
+        on
+            windows.organisation_code = first_releases.organisation_code
+            and windows.programme_code = first_releases.programme_code
+            and windows.quarter = first_releases.quarter
 
 ),
 
