@@ -13,6 +13,7 @@
         "int_pair_months_counted",
         "int_pair_periods_kept",
         "int_pairs_assembled",
+        "int_programmes_run",
         "int_results_followed",
         "int_surveys_matched",
         "int_surveys_scored",

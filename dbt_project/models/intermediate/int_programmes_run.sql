@@ -4,7 +4,7 @@ with
 
 pairs as (
 
-    select * from {{ ref('int_pairs_assembled') }}
+    select * from {{ ref('stg_r3_pair') }}
 
 ),
 

@@ -97,7 +97,9 @@ curves as (
 -- the bounds at the days of the observed curve: the last step of each bound up to that day
 bounds as (
 
-    select distinct on (observed.organisation_code, observed.programme_code, observed.form, observed.day, bound.scenario)
+    select distinct on (
+        observed.organisation_code, observed.programme_code, observed.form, observed.day, bound.scenario
+    )
         observed.organisation_code,
         observed.programme_code,
         observed.form,

@@ -1,5 +1,5 @@
--- of cells the planner expects one, and would compare each of them with every other
-{{ config(sql_header="set work_mem = '64MB'; set jit = off; set enable_nestloop = off;") }}
+-- of cells the planner expects few, and would compare each with every other of its organisation
+{{ config(sql_header="set work_mem = '64MB'; set jit = off; set enable_nestloop = off; set enable_mergejoin = off;") }}
 
 with
 
