@@ -32,3 +32,23 @@ def settings(home: Path) -> Iterator[Settings]:
     migrate(fresh)
     yield fresh
     embedded.stop(fresh)
+
+
+TABLES = {"fault": "Faults, and whether every row survived", "harm": "Hostile input, and whether it was harmless"}
+"""What a test notes of itself by ``record_property``, and the head of the table that tells of all of them."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was broken and what was sent to do harm, each with how it ended."""
+    for name, head in TABLES.items():
+        rows = sorted(
+            (str(value), outcome)
+            for outcome in ("passed", "failed", "skipped")
+            for report in terminalreporter.stats.get(outcome, ())
+            for key, value in getattr(report, "user_properties", ())
+            if key == name
+        )
+        if rows:
+            terminalreporter.section(head)
+            for value, outcome in rows:
+                terminalreporter.write_line(f"{outcome:8} {value}")

@@ -122,6 +122,12 @@ def read_limited(folder: Path, told: Any) -> None:
         told.send(f"{type(error).__name__}: {error}")
 
 
+@pytest.fixture(autouse=True)
+def noted(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
+    """Note for the table what is sent."""
+    record_property("harm", request.node.name.removeprefix("test_").replace("_", " "))
+
+
 @pytest.mark.parametrize(("name", "content", "said"), [row[1:] for row in FILES], ids=[row[0] for row in FILES])
 def test_a_file_that_would_fill_the_machine_is_refused(
     tmp_path: Path, name: str, content: Callable[[], bytes], said: str
