@@ -241,6 +241,8 @@ _VARIABLES = {
     "dbname": "DATABASE",
     "sslmode": "SSLMODE",
     "sslrootcert": "SSLROOTCERT",
+    "sslcert": "SSLCERT",
+    "sslkey": "SSLKEY",
 }
 
 

@@ -26,6 +26,10 @@ class TransformError(Exception):
     """dbt failed: the message names the models or tests."""
 
 
+TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+"""What of an address says how the connection is protected, and goes on to dbt."""
+
+
 def dbt_environment(settings: Settings) -> dict[str, str]:
     """Return what ``dbt_project/profiles.yml`` reads from the environment."""
     parts = psycopg.conninfo.conninfo_to_dict(warehouse_url(settings))
@@ -35,6 +39,7 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "VMESTE_DBT_USER": str(parts.get("user", "")),
         "VMESTE_DBT_PASSWORD": str(parts.get("password", "")),
         "VMESTE_DBT_DBNAME": str(parts.get("dbname", "")),
+        **{f"VMESTE_DBT_{name.upper()}": str(parts.get(name, "")) for name in TLS},
         "DBT_PROFILES_DIR": str(settings.root / "dbt_project"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
         "DO_NOT_TRACK": "1",
