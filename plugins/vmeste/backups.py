@@ -13,6 +13,7 @@ import logging
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -64,11 +65,13 @@ def backup(settings: Settings, out: Path | None = None) -> Path:
         BackupError: ``pg_dump`` failed, or the disk is full.
     """
     place = out or settings.home / "backups"
-    now = datetime.now(UTC)
-    folder = place / now.strftime(_STAMP)
     try:
         place.mkdir(parents=True, exist_ok=True)
         place.chmod(0o700)
+        now, folder = _own_folder(place)
+    except OSError as error:
+        raise BackupError(f"the backup was not written: {error}. What was there before is untouched") from error
+    try:
         for part in ("warehouse", "vault"):
             (folder / part).mkdir(parents=True)
         described = _described(settings)
@@ -92,6 +95,19 @@ def backup(settings: Settings, out: Path | None = None) -> Path:
         raise
     _remove_old(place, now - timedelta(days=settings.backup_days), keep=folder)
     return folder
+
+
+def _own_folder(place: Path) -> tuple[datetime, Path]:
+    """Make a folder that is nobody else's: a backup that fails is removed, and must not take another with it."""
+    while True:
+        now = datetime.now(UTC)
+        folder = place / now.strftime(_STAMP)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            time.sleep(0.1)  # until the second is over whose name is taken
+        else:
+            return now, folder
 
 
 def read_manifest(folder: Path) -> Manifest:

@@ -137,6 +137,18 @@ def test_old_and_broken_off_backups_go_and_other_folders_stay(settings: Settings
     }
 
 
+def test_two_backups_of_one_second_are_two(settings: Settings) -> None:
+    """A backup that fails removes its folder, which must never be another's."""
+    place = Path(tempfile.mkdtemp(prefix="vmeste-backups-"))
+    folders = [backups._own_folder(place)[1] for _ in range(2)]
+    assert len({folder.name for folder in folders}) == 2
+    (folders[0] / "precious").touch()
+    with pytest.raises(backups.BackupError, match="Not a directory|File exists"):
+        backups.backup(settings, folders[0] / "precious")
+    assert (folders[0] / "precious").exists()
+    shutil.rmtree(place)
+
+
 def test_a_full_disk_leaves_no_half_backup(
     settings: Settings, release_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ from vmeste.releases.comparing import Difference
 from vmeste.releases.erasures import hide_erased
 from vmeste.releases.explaining import STEPS
 from vmeste.releases.page import PageError
+from vmeste.releases.programmes import OWN_PREFIX, chosen, show_own
 from vmeste.releases.publish import (
     Approval,
     Assessment,
@@ -68,7 +69,7 @@ class Story:
     def candidate(self, connection: psycopg.Connection[Any], quarter: Quarter, known: Quarter) -> Candidate:
         """Build and read a quarter as of a cut-off; releases of other rules are rebuilt first, as the steps do it."""
         zone = self.settings.zone
-        connection.execute(f"drop table if exists {steps.MARTS}.{comparing.REBUILT}".encode())
+        connection.execute(f"drop table if exists {steps.BUILT_MARTS}.{comparing.REBUILT} cascade".encode())
         former = connection.execute(
             "select release_id, cutoff_at from published.releases where rules_checksum <> %s and release_id in ("
             "select release_id from published.release_ledger where state = 'released' and quarter <= %s)",
@@ -79,7 +80,9 @@ class Story:
             self.builder.build(cutoff_at.astimezone(zone))
             steps._keep_rebuilt(connection, release_id)
         self.built_at = self.builder.build(known.cutoff(zone))
-        candidate = read_candidate(connection, quarter, cutoff_at=known.cutoff(zone), zone=zone)
+        _, programme = chosen(self.settings)
+        show_own(connection, programme, steps.BUILT_PREFIX)
+        candidate = read_candidate(connection, quarter, OWN_PREFIX, cutoff_at=known.cutoff(zone), zone=zone)
         return hide_erased(connection, candidate)
 
     @property
@@ -140,6 +143,7 @@ def again(connection: psycopg.Connection[Any], form: str, submission: str, at: d
 @pytest.fixture(scope="module")
 def story(settings: Settings) -> Iterator[Story]:
     sync_all(settings, "first")
+    settings, _ = chosen(settings)
     told = Story(settings, Rebuilder(settings))
     quarter = FIRST
     with connect(settings, "vmeste_transformer") as connection:

@@ -94,6 +94,7 @@ MAY: dict[Role, dict[str, set[str]]] = {
         "ops.denials": WORK,
         "ops.troubles": WORK,
         "ops.erasures": READ,
+        "ops.source_organisations": ADD,
     },
     "vmeste_transformer": {
         "raw": READ,
@@ -101,7 +102,10 @@ MAY: dict[Role, dict[str, set[str]]] = {
         "ops.check_results": READ,
         "ops.erasures": READ,
         "ops.sync_runs": READ,
+        "ops.source_organisations": READ,
         "ledger": ADD,
+        "ledger.readers": set(),  # whom a policy asks, by its owner's right
+        "ledger.standing_cells": READ,  # noted by a trigger
         "ledger.candidate": WORK,
         "ledger.outcomes": ADD | {"delete"},  # who is erased goes; what was counted never changes
         "published": ADD,

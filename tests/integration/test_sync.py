@@ -730,7 +730,10 @@ def test_a_number_that_json_has_not_is_kept_as_text(settings: Settings, source: 
 
 
 def test_a_retry_asks_no_source(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    nowhere = FilesSource("gone", tmp_path / "absent", "Europe/Moscow", {"f4_meeting": FormFiles(files="*")}, "read")
+    class Nowhere(FilesSource):
+        organisation_code = None  # stands for its own configuration
+
+    nowhere = Nowhere("gone", tmp_path / "absent", "Europe/Moscow", {"f4_meeting": FormFiles(files="*")}, "read")
     connected(nowhere, monkeypatch)  # type: ignore[arg-type]
     with connect(settings) as connection:
         connection.execute("insert into ops.cursors values ('gone', 'f4_meeting', '{\"files\": {}}', 'b', now())")

@@ -37,20 +37,11 @@ figures as (
 
 ),
 
--- the tree is one, whoever measures: of several organisations the one speaks that has most to say
 latest as (
 
-    select distinct on (indicator_code) *
+    select *
     from figures
     where quarter = (select max(last_quarter.quarter) from figures as last_quarter)
-    order by
-        indicator_code asc,
-        status = 'shown' desc,
-        status not in ('planned', 'no_data') desc,
-        status = 'no_data' desc,
-        array_position(array['publish', 'caution', 'no_headline'], coverage_band) asc,
-        organisation_code asc,
-        programme_code asc
 
 ),
 

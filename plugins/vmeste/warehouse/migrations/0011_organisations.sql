@@ -306,7 +306,7 @@ create table ops.source_organisations (
 );
 comment on table ops.source_organisations is
 'source → organisation, as the files of sources say it; written by each run, so that a figure can count its own rows';
-grant select, insert, update, delete on ops.source_organisations to vmeste_loader;
+grant select, insert on ops.source_organisations to vmeste_loader;
 grant select on ops.source_organisations to vmeste_transformer, vmeste_keeper;
 
 create function ops.unseen_sources() returns text[]
