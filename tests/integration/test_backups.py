@@ -143,7 +143,7 @@ def test_two_backups_of_one_second_are_two(settings: Settings) -> None:
     folders = [backups._own_folder(place)[1] for _ in range(2)]
     assert len({folder.name for folder in folders}) == 2
     (folders[0] / "precious").touch()
-    with pytest.raises(backups.BackupError, match="Not a directory|File exists"):
+    with pytest.raises(backups.BackupError, match=r"Not a directory|File exists"):
         backups.backup(settings, folders[0] / "precious")
     assert (folders[0] / "precious").exists()
     shutil.rmtree(place)
