@@ -27,8 +27,8 @@ comment on table ledger.standing_cells is
 'cell → the release whose figures stand for it; noted when a release is released, by nobody''s hand';
 alter table ledger.standing_cells enable row level security;
 create policy of_one_organisation on ledger.standing_cells using (
-    organisation_code = coalesce((select published.seen_organisation()), organisation_code)
-    and programme_code = coalesce((select published.seen_programme()), programme_code)
+    case when (select published.seen_organisation()) is null then true else organisation_code = (select published.seen_organisation()) end
+    and case when (select published.seen_programme()) is null then true else programme_code = (select published.seen_programme()) end
 );
 create index standing_cells_of_an_indicator
 on ledger.standing_cells (
@@ -124,11 +124,14 @@ left join published.indicator_values as cells
         and standing_cells.split_value = cells.split_value
 -- not of the invoker, for BI reads no table of the ledger: whose rows are seen is said here
 where
-    standing_cells.organisation_code = coalesce((select published.seen_organisation()), standing_cells.organisation_code)
-    and standing_cells.programme_code = coalesce((select published.seen_programme()), standing_cells.programme_code);
+    case when (select published.seen_organisation()) is null then true else standing_cells.organisation_code = (select published.seen_organisation()) end
+    and case when (select published.seen_programme()) is null then true else standing_cells.programme_code = (select published.seen_programme()) end;
 comment on view published.current_indicator_values is
 'the cells that stand: of each quarter its latest released revision, of an earlier year''s cohort the latest release that '
 'carries it (released_with). is_break: defined otherwise than the quarter before, so the two are not one series';
+
+-- nearly each row is a headline's or a companion's: without this the planner expects none, and loops over all cells
+create statistics published.kinds_of_indicators on (definition ->> 'kind') from published.indicator_definitions;
 
 grant select on published.current_indicator_values to vmeste_bi, vmeste_transformer;
 revoke all on ledger.standing_indicator_values from vmeste_bi;
