@@ -253,3 +253,12 @@ def test_the_cause_decides_whether_a_task_is_tried_again(
     decision = policy.evaluate(raised, 1, 3)
     assert decision.action == action
     assert decision.retry_delay == (timedelta(minutes=minutes) if minutes else None)
+
+
+def test_the_hour_before_the_first_start_is_not_made_up_for(bag: DagBag) -> None:
+    """A demonstration at two past the hour reads the forms once."""
+    schedule = bag.dags["ingest_forms"].timetable
+    assert schedule.expression == "0 * * * *"
+    # False would mean six minutes
+    assert schedule.run_immediately == timedelta(0)
+    assert schedule.run_immediately is not False
