@@ -55,6 +55,7 @@ def prepare(
     programme: Annotated[str, PROGRAMME] = "",
 ) -> None:
     """Compute a quarter as of its cut-off and write its page and workbook as a draft, as the DAG does."""
+    from vmeste.release_dags import DAG_ID, release_dags
     from vmeste.releases import steps
 
     settings = _of(_ready(), organisation, programme)
@@ -66,10 +67,10 @@ def prepare(
     for name in ("checksum", "html", "pdf", "xlsx"):
         typer.echo(f"  {name}: {said[name]}")
     if said["state"] != "released":
+        dag_id = release_dags(settings).get(settings.organisation, DAG_ID)
         parameters = f" and the parameter known = {known}" if known else ""
         typer.echo(
-            f"To release it, trigger refresh_quarterly_indicators with the partition key {quarter}{parameters}: two "
-            "people approve there"
+            f"To release it, trigger {dag_id} with the partition key {quarter}{parameters}: two people approve there"
         )
 
 
