@@ -37,6 +37,8 @@ on ledger.standing_cells (
 
 create function ledger.note_standing_cells() returns trigger language plpgsql
 security definer set search_path = pg_catalog as $$
+declare
+    programme record;
 begin
     if not exists (
         select from later
@@ -47,18 +49,21 @@ begin
     end if;
     -- of two releases at once the second one sees the first
     lock table ledger.standing_cells in exclusive mode;
-    -- those of the programmes that have released now: the others' stand as they were
-    delete from ledger.standing_cells
-    where (organisation_code, programme_code) in (select organisation_code, programme_code from later);
-    insert into ledger.standing_cells (
-        organisation_code, programme_code,
-        indicator_code, period_view, quarter, split_by, split_value, release_id, status, is_break
-    )
-    select
-        organisation_code, programme_code,
-        indicator_code, period_view, quarter, split_by, split_value, release_id, status, is_break
-    from ledger.standing_indicator_values
-    where (organisation_code, programme_code) in (select organisation_code, programme_code from later);
+    -- those of the programmes that have released now: the others' stand as they were. One at a time, so that the windows
+    -- are drawn over its own cells alone
+    for programme in select distinct organisation_code, programme_code from later loop
+        delete from ledger.standing_cells
+        where organisation_code = programme.organisation_code and programme_code = programme.programme_code;
+        insert into ledger.standing_cells (
+            organisation_code, programme_code,
+            indicator_code, period_view, quarter, split_by, split_value, release_id, status, is_break
+        )
+        select
+            organisation_code, programme_code,
+            indicator_code, period_view, quarter, split_by, split_value, release_id, status, is_break
+        from ledger.standing_indicator_values
+        where organisation_code = programme.organisation_code and programme_code = programme.programme_code;
+    end loop;
     return null;
 end
 $$;
