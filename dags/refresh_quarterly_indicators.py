@@ -104,21 +104,21 @@ def wire(organisation: str) -> None:
 
         if dag_run.partition_key is None:
             raise ValueError("no partition key: trigger with one, for instance 2021-Q4")
-        return steps.gate(of(params), Quarter.parse(dag_run.partition_key), dag_run.start_date, known(params))
+        return steps.gate(settings_of(params), Quarter.parse(dag_run.partition_key), dag_run.start_date, known(params))
 
     @task
     def build_candidate(*, dag_run: Any, params: Any) -> None:
         from vmeste.releases import steps
         from vmeste.releases.quarters import Quarter
 
-        steps.build_candidate(of(params), Quarter.parse(dag_run.partition_key), known(params))
+        steps.build_candidate(settings_of(params), Quarter.parse(dag_run.partition_key), known(params))
 
     @task
     def validate(*, dag_run: Any, params: Any) -> dict[str, Any]:
         from vmeste.releases import steps
         from vmeste.releases.quarters import Quarter
 
-        return steps.validate(of(params), Quarter.parse(dag_run.partition_key), known(params))
+        return steps.validate(settings_of(params), Quarter.parse(dag_run.partition_key), known(params))
 
     @task
     def render(*, dag_run: Any, params: Any) -> dict[str, str]:
@@ -126,7 +126,7 @@ def wire(organisation: str) -> None:
         from vmeste.releases.quarters import Quarter
 
         quarter = Quarter.parse(dag_run.partition_key)
-        return steps.render(of(params), quarter, prepared_by(dag_run), known(params))
+        return steps.render(settings_of(params), quarter, prepared_by(dag_run), known(params))
 
     @task.short_circuit(ignore_downstream_trigger_rules=False)
     def stop_if_released(rendered: dict[str, str]) -> bool:
@@ -159,7 +159,7 @@ def wire(organisation: str) -> None:
             for role, answer in answers.items()
         ]
         return steps.release(
-            of(params),
+            settings_of(params),
             Quarter.parse(dag_run.partition_key),
             prepared_by(dag_run),
             approvals,
@@ -221,7 +221,7 @@ def known(params: Any) -> Any:
     return Quarter.parse(params["known"]) if params.get("known") else None
 
 
-def of(params: Any) -> Any:
+def settings_of(params: Any) -> Any:
     """Return the settings of the programme whose quarter a run refreshes."""
     named = {name: params[name] for name in ("organisation", "programme") if params.get(name)}
     return get_settings().model_copy(update=named)

@@ -99,12 +99,14 @@ def _claim(settings: Settings, warehouse: psycopg.Connection[Any], source: str, 
         )
     if organisation is None:
         return ""
+    # the vault first: a crash in between must not make a source that was read before look like a new one
+    with psycopg.connect(vault_url(settings)) as connection:
+        prefix = prefix_of(connection, organisation, was_read_before=claimed is None and was_read)
     if claimed is None:
         warehouse.execute(
             "insert into ops.source_organisations values (%s, %s) on conflict do nothing", (source, organisation)
         )
-    with psycopg.connect(vault_url(settings)) as connection:
-        return prefix_of(connection, organisation, was_read_before=claimed is None and was_read)
+    return prefix
 
 
 def overlooked(settings: Settings) -> list[str]:

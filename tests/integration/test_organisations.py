@@ -13,9 +13,11 @@ from psycopg.rows import dict_row
 
 from tests.integration.small_marts import small_marts
 from tests.unit.releases.synthetic import QUARTER, made_up_candidate
+from vmeste import ingest
 from vmeste.releases.programmes import ALONE, Programme, ProgrammeNotChosen, chosen, show_own
 from vmeste.releases.publish import Approval, declare_error, publish, released_ids, verify
 from vmeste.settings import Settings
+from vmeste.sources.errors import SourceError
 from vmeste.warehouse import bi_reader
 from vmeste.warehouse.connect import connect
 
@@ -205,3 +207,29 @@ def test_whose_release_it_is_follows_from_the_register(settings: Settings) -> No
     # a registration that was corrected counts as it is now
     register(settings, ("p3", "two", "mentoring"))
     assert chosen(settings.model_copy(update={"organisation": "two"}))[1] == TWO
+
+
+def test_a_source_stays_with_its_organisation(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was read before it was named keeps its codes, also if the naming was broken off, and no other name."""
+    with connect(settings, "vmeste_loader") as loader, monkeypatch.context() as patch:
+        loader.autocommit = True
+        loader.execute(
+            "insert into ops.sync_runs (batch_id, run_id, source, form_id, started_at, finished_at, server_count, "
+            "received, accepted, quarantined, voided, unchanged, state) "
+            "values ('old', 'r', 'old', 'f4_meeting', now(), now(), 1, 1, 1, 0, 0, 0, 'complete')"
+        )
+
+        def broken(*_: Any, **__: Any) -> str:
+            raise psycopg.OperationalError("the vault does not answer")
+
+        patch.setattr(ingest, "prefix_of", broken)
+        with pytest.raises(psycopg.OperationalError):
+            ingest._claim(settings, loader, "old", "five")
+    with connect(settings, "vmeste_loader") as loader:
+        loader.autocommit = True
+        assert ingest._claim(settings, loader, "old", "five") == ""
+        assert ingest._claim(settings, loader, "new of five", "five") == "", "one organisation, one way to keep codes"
+        assert ingest._claim(settings, loader, "new", "six") == "six:"
+        for other in ("six", None):
+            with pytest.raises(SourceError, match="was read as a source of five"):
+                ingest._claim(settings, loader, "old", other)
